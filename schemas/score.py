@@ -1,0 +1,70 @@
+"""A score with what it is worth: counts, interval, verdict against the window before, and how many are missing."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.contract import Contract, Moment, Name, ShortText, Tenant
+from schemas.tally import Segment
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Window(Contract):
+    """The span of time a score is about, by event time. `all_time` has no start."""
+
+    name: Name
+    kind: Literal["rolling", "calendar", "all_time"]
+    start: Moment | None = Field(description="inclusive")
+    end: Moment = Field(description="exclusive; of a rolling window the moment of as_of")
+    edge_minutes: int = Field(description="how far the start may be off: the width of a bucket; 0 if exact")
+
+
+class Interval(Contract):
+    """Where the true score lies with the given confidence."""
+
+    low: float
+    high: float
+    level: float = Field(description="confidence, for example 0.95")
+    method: Literal["adjusted_wald"] = "adjusted_wald"
+
+
+class Verdict(Contract):
+    """This window against the one before it that does not overlap with it."""
+
+    direction: Literal["up", "down", "no_evidence"]
+    delta: float | None = Field(description="points; none where one of the windows is empty")
+    z: float | None
+    p: float | None = Field(description="two-sided")
+
+
+class Target(Contract):
+    """What a business aims at, with the source of the figure."""
+
+    value: float
+    source: ShortText
+    date: date
+
+
+class Score(Contract):
+    """NPS of one tenant, segment and window. `nps` is unrounded: round in the view."""
+
+    tenant: Tenant
+    segment: Segment
+    window: Window
+    as_of: Moment
+    n: Count
+    promoters: Count
+    passives: Count
+    detractors: Count
+    histogram: list[Count] = Field(min_length=11, max_length=11, description="answers with score 0, 1, ... 10")
+    nps: float | None = Field(ge=-100, le=100, description="none where n is 0")
+    interval: Interval | None
+    verdict: Verdict | None = Field(default=None, description="none for all_time")
+    enough: bool = Field(description="whether the interval is as narrow as the tenant asks for")
+    needed: Count = Field(description="answers still missing until it is")
+    target: Target | None = None
+    distance: float | None = Field(default=None, description="nps minus target, in points")

@@ -1,0 +1,142 @@
+"""What a topic is: a typed constant with its payload, key, one writer, readers and how long it keeps.
+
+Keys are length-prefixed (`7:default4:r-17`), so that no two tuples of parts share a key. The partition is CRC-32 of the
+parts that must meet, modulo the number of partitions (what librdkafka calls `consistent`): for most topics that is the
+whole key. Both are part of the contract: changing either needs a new topic.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Generic, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from schemas import cloudevents
+from schemas.contract import Contract, is_channel
+from schemas.malformed import Malformed
+
+Service = Literal["intake", "scoring", "routing", "delivery", "outreach", "monitor", "console", "outside"]
+
+P = TypeVar("P", bound=Contract)
+
+FOR_EVER: Final = None
+
+INBOUND_PREFIX: Final = "responses."
+INBOUND_PATTERN: Final = r"responses\.[a-z0-9_]+"
+INBOUND_RETENTION: Final = timedelta(days=7)
+DEAD_LETTER_SUFFIX: Final = ".dlq"
+DEAD_LETTER_RETENTION: Final = timedelta(days=90)
+
+KEY_SEPARATOR: Final = b":"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic(Generic[P]):
+    """One topic of ours. `key` and `meets_by` name fields of the payload; `meets_by` decides the partition."""
+
+    name: str
+    payload: type[P]
+    key: tuple[str, ...]
+    writer: Service
+    readers: frozenset[Service]
+    meaning: str
+    meets_by: tuple[str, ...] = ()
+    scaled: bool = True
+    retention: timedelta | None = FOR_EVER
+    compacted: bool = False
+    compaction_lag: timedelta | None = None
+
+    @property
+    def event_type(self) -> str:
+        """CloudEvents type of what it carries; the number is the major version of the payload."""
+        noun = "".join("-" + char.lower() if char.isupper() else char for char in self.payload.__name__).lstrip("-")
+        return f"nps-loop.{noun}.v1"
+
+    def key_of(self, payload: P) -> bytes:
+        """The record's key."""
+        return join_key(_values(payload, self.key))
+
+    def meeting_key_of(self, payload: P) -> bytes:
+        """The part of the key that decides the partition (see `partition_of`)."""
+        return join_key(_values(payload, self.meets_by or self.key))
+
+    def decode(self, headers: cloudevents.Headers, value: bytes | None) -> P:
+        """The payload of a record; after this nobody checks types again.
+
+        Raises:
+            Malformed: if it is no CloudEvent of this topic's type, or does not fit the model.
+        """
+        event = cloudevents.decode(headers, value)
+        if event.type != self.event_type:
+            raise Malformed.of("ce_type", f"this topic carries {self.event_type}")
+        return decode_json(self.payload, event.data)
+
+
+def decode_json(model: type[P], data: bytes) -> P:
+    """A model from JSON.
+
+    Raises:
+        Malformed: naming each field and the reason.
+    """
+    try:
+        return model.model_validate_json(data)
+    except ValidationError as error:
+        raise Malformed.from_validation(error) from error
+
+
+def _values(payload: Contract, fields: Iterable[str]) -> tuple[str, ...]:
+    values = []
+    for field in fields:
+        value: object = payload
+        for part in field.split("."):
+            value = getattr(value, part)
+        values.append(str(value))
+    return tuple(values)
+
+
+def join_key(parts: Iterable[str]) -> bytes:
+    """Parts with their length in bytes before each: `("default", "r-17")` is `7:default4:r-17`."""
+    encoded = [part.encode() for part in parts]
+    return b"".join(str(len(part)).encode() + KEY_SEPARATOR + part for part in encoded)
+
+
+def split_key(key: bytes) -> tuple[str, ...]:
+    """The parts of a key.
+
+    Raises:
+        Malformed: if it is no such key.
+    """
+    parts = []
+    rest = key
+    while rest:
+        length, separator, rest = rest.partition(KEY_SEPARATOR)
+        if not separator or not length.isdigit() or int(length) > len(rest):
+            raise Malformed.of("key", "not a length-prefixed key")
+        parts.append(rest[: int(length)].decode())
+        rest = rest[int(length) :]
+    return tuple(parts)
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """CRC-32 (ISO 3309) of the key, modulo the number of partitions."""
+    return zlib.crc32(key) % partitions
+
+
+def inbound(channel: str) -> str:
+    """The name of the topic a channel's apps publish to.
+
+    Raises:
+        ValueError: if the name cannot stand in a topic.
+    """
+    if not is_channel(channel):
+        raise ValueError(f"channel {channel!r}: lower case letters, digits and _ only")
+    return INBOUND_PREFIX + channel
+
+
+def dead_letters_of(topic: str) -> str:
+    """Where the dead letters of a topic go."""
+    return topic + DEAD_LETTER_SUFFIX

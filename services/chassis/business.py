@@ -1,0 +1,202 @@
+"""The business file: YAML with what a business decides, a section a service, per tenant.
+
+Errors name file and line. A tenant's section is laid over `defaults`; keys of `tenants` may end in `*` and then stand
+for every name that begins so. The file a business writes is laid over the one that ships, so it says only what
+differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from schemas.malformed import Malformed
+
+DEFAULTS: Final = "defaults"
+TENANTS: Final = "tenants"
+WILDCARD: Final = "*"
+
+Tree = dict[str, Any]  # YAML of any shape, checked by the section's model
+Path_ = tuple[str | int, ...]
+
+
+class BadBusiness(Exception):
+    """The business file is wrong; the message names file, line and reason, a line each."""
+
+
+class Section(BaseModel):
+    """What one service reads of the business file. Unknown keys are errors: a misspelt rule must not be a silent one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file's content, and the line of every path in it."""
+
+    name: str
+    tree: Tree
+    lines: Mapping[Path_, int]
+
+
+class Sections(Generic[S]):
+    """One service's section for each tenant."""
+
+    def __init__(self, by_pattern: Mapping[str, S]) -> None:
+        self._by_pattern = by_pattern
+
+    def knows(self, tenant: str) -> bool:
+        """Whether the business file names this tenant."""
+        return self._pattern(tenant) is not None
+
+    def of(self, tenant: str) -> S:
+        """The section of a tenant.
+
+        Raises:
+            Malformed: if no such tenant is in the business file.
+        """
+        pattern = self._pattern(tenant)
+        if pattern is None:
+            raise Malformed.of("tenant", "not in the business file")
+        return self._by_pattern[pattern]
+
+    def __iter__(self) -> Iterator[tuple[str, S]]:
+        return iter(self._by_pattern.items())
+
+    def _pattern(self, tenant: str) -> str | None:
+        if tenant in self._by_pattern:
+            return tenant
+        fitting = [p for p in self._by_pattern if p.endswith(WILDCARD) and tenant.startswith(p[:-1])]
+        return max(fitting, key=len, default=None)
+
+
+class Business:
+    """The business file, read."""
+
+    def __init__(self, files: list[_File], services: frozenset[str]) -> None:
+        self._files = files
+        self._services = services
+        tree: Tree = {}
+        for file in files:
+            tree = _laid_over(tree, file.tree)
+        self._tree = tree
+        problems = self._unknown_keys()
+        if problems:
+            raise BadBusiness("\n".join(problems))
+
+    @classmethod
+    def load(cls, shipped: Path, own: Path | None, services: frozenset[str]) -> Business:
+        """Reads the file that ships and, over it, the business's own.
+
+        Raises:
+            BadBusiness: if a file cannot be read, is no YAML or has keys nobody knows.
+        """
+        return cls([_read(path) for path in (shipped, own) if path is not None], services)
+
+    def sections(self, service: str, model: type[S]) -> Sections[S]:
+        """One service's section for each tenant.
+
+        Raises:
+            BadBusiness: listing everything that is wrong, with file and line.
+        """
+        defaults = (self._tree.get(DEFAULTS) or {}).get(service) or {}
+        found, problems = {}, []
+        for tenant, sections in (self._tree.get(TENANTS) or {}).items():
+            if sections is None:
+                continue
+            tree = _laid_over(defaults, sections.get(service) or {})
+            try:
+                found[tenant] = model.model_validate(tree)
+            except ValidationError as error:
+                problems += [
+                    self._problem((TENANTS, tenant, service), (DEFAULTS, service), item["loc"], item["msg"])
+                    for item in error.errors(include_url=False, include_input=False)
+                ]
+        if problems:
+            raise BadBusiness("\n".join(dict.fromkeys(problems)))
+        return Sections(found)
+
+    def _unknown_keys(self) -> list[str]:
+        found = []
+        for key in self._tree.keys() - {DEFAULTS, TENANTS}:
+            found.append(self._at((key,), f"{key}: unknown; there are {DEFAULTS} and {TENANTS}"))
+        places: dict[Path_, Any] = {(DEFAULTS,): self._tree.get(DEFAULTS)}
+        tenants = self._tree.get(TENANTS)
+        if isinstance(tenants, dict):
+            places |= {(TENANTS, tenant): sections for tenant, sections in tenants.items()}
+        else:
+            found.append(self._at((TENANTS,), f"{TENANTS}: required, a section for each tenant"))
+        for path, sections in places.items():
+            if sections is None:
+                continue
+            if not isinstance(sections, dict):
+                found.append(self._at(path, f"{'.'.join(map(str, path))}: must have a section a service"))
+                continue
+            for key in sections.keys() - self._services:
+                services = ", ".join(sorted(self._services))
+                found.append(
+                    self._at((*path, key), f"{'.'.join(map(str, path))}.{key}: no such section; there are {services}")
+                )
+        return found
+
+    def _problem(self, path: Path_, fallback: Path_, location: Path_, message: str) -> str:
+        """One line for a value that is wrong, found in the tenant's own section or in the defaults."""
+        own, shared = (*path, *location), (*fallback, *location)
+        place = own if any(own in file.lines for file in self._files) else shared
+        if not any(place in file.lines for file in self._files):
+            place = path
+        reason = message.removeprefix("Value error, ")
+        return self._at(place, f"{'.'.join(map(str, own))}: {reason[:1].lower() + reason[1:]}")
+
+    def _at(self, path: Path_, message: str) -> str:
+        for file in reversed(self._files):
+            for length in range(len(path), 0, -1):
+                if path[:length] in file.lines:
+                    return f"{file.name}:{file.lines[path[:length]]}: {message}"
+        return f"{self._files[-1].name}:1: {message}"
+
+
+def _laid_over(below: Tree, above: Tree) -> Tree:
+    """Mappings are merged, anything else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        merged[key] = _laid_over(under, value) if isinstance(under, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _read(path: Path) -> _File:
+    try:
+        text = path.read_text()
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.safe_load(text) or {}
+    except OSError as error:
+        raise BadBusiness(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadBusiness(f"{path}:{line}: no YAML: {error.problem}") from error
+    if not isinstance(tree, dict):
+        raise BadBusiness(f"{path}:1: must be a mapping with {DEFAULTS} and {TENANTS}")
+    lines: dict[Path_, int] = {}
+    if node is not None:
+        _note_lines(node, (), lines)
+    return _File(str(path), tree, lines)
+
+
+def _note_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            lines[*path, key.value] = key.start_mark.line + 1
+            _note_lines(value, (*path, key.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[*path, index] = value.start_mark.line + 1
+            _note_lines(value, (*path, index), lines)

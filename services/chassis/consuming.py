@@ -1,0 +1,372 @@
+"""Consuming: a batch of one partition at a time, positions moved with the effect, no record lost or in the way.
+
+A record that cannot be read is a dead letter at once. What follows other failures, `lane.py` decides. Kafka's committed
+offset is kept up to date for tools that show lag, and as evidence: a position below it means that our database was lost
+or restored, and the service stops (`nps recover`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from aiokafka import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.structs import TopicPartition
+
+from schemas.malformed import Malformed
+from services.chassis.failures import Fenced, Halt, Transient
+from services.chassis.lane import TRIES, Lane, Next
+from services.chassis.logs import logger
+from services.chassis.records import Raw, Received
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+    from aiokafka.structs import ConsumerRecord
+
+    from services.chassis.dead_letters import DeadLetters
+    from services.chassis.frame import Frame
+    from services.chassis.positions import Positions
+
+T = TypeVar("T")
+
+POLL_MS: Final = 200
+COMMIT_EVERY: Final = timedelta(seconds=1)
+
+_log = logger("consumer")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[T]):
+    """Records of one partition, from position `start` up to but not including `end`.
+
+    Moving the position from `start` to `end` is part of the effect, also when there are no records in between. What
+    only the effect finds out to be unreadable goes to `refuse`, before the position moves.
+    """
+
+    topic: str
+    partition: int
+    records: tuple[Received[T], ...]
+    start: int
+    end: int
+    refuse: Callable[[Raw, Malformed], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription(Generic[T]):
+    """What a consumer group reads and how.
+
+    `decode` raises Malformed. `trusted` topics are our own: too many dead letters there stop the partition, and an
+    offset out of range stops the service. On others both are alerted, and reading goes on.
+    """
+
+    group: str
+    topics: tuple[str, ...] | str  # names, or a pattern of names
+    decode: Callable[[Raw], T]
+    trusted: bool
+    batch: int = 500
+
+
+class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """Pauses what is assigned before any of it is read. Awaits nothing: `getmany` would run on meanwhile."""
+
+    def __init__(self, consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
+        self._consumer = consumer
+        self.new: set[TopicPartition] | None = None
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """What was in hand is fenced by its position; there is nothing to give back."""
+        del revoked
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        """Nothing is read before it has been seeked."""
+        self._consumer.pause(*assigned)
+        self.new = set(assigned)
+
+
+class Consumer(Generic[T]):
+    """Feeds the records of a subscription to `process`, which returns once the effect is durable."""
+
+    def __init__(
+        self,
+        subscription: Subscription[T],
+        process: Callable[[Batch[T]], Awaitable[None]],
+        *,
+        frame: Frame,
+        positions: Positions,
+        dead_letters: DeadLetters,
+    ) -> None:
+        self._subscription = subscription
+        self._process = process
+        self._kafka = frame.kafka
+        self._positions = positions
+        self._dead_letters = dead_letters
+        self._clock = frame.clock
+        self._health = frame.health
+        self._metrics = frame.metrics
+        self._consumer = frame.kafka.consumer(subscription.group, max_poll_records=subscription.batch)
+        self._assignments = _Assignments(self._consumer)
+        self._lanes: dict[TopicPartition, Lane] = {}
+        self._read_before: dict[TopicPartition, int] = {}
+        self._told_kafka: dict[TopicPartition, int] = {}
+        self._report_due = frame.clock.now()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consumes until stopped; what is in hand is finished first.
+
+        Raises:
+            Halt: if going on would lose or invent records.
+        """
+        group = self._subscription.group
+        self._subscribe()
+        try:
+            await self._consumer.start()
+            while not stop.is_set():
+                self._health.turned(group)
+                await self._turn()
+            await self._tell_kafka()
+        except KafkaError as error:
+            raise Halt(f"{group}: Kafka refused: {type(error).__name__} {error}") from error
+        finally:
+            await self._consumer.stop()
+            self._health.ended(group)
+
+    def _subscribe(self) -> None:
+        wanted = self._subscription.topics
+        if isinstance(wanted, str):
+            prefix = re.escape(self._kafka.topic(""))
+            self._consumer.subscribe(pattern=f"^{prefix}{wanted}$", listener=self._assignments)
+        else:
+            self._consumer.subscribe([self._kafka.topic(name) for name in wanted], listener=self._assignments)
+
+    async def _turn(self) -> None:
+        """One round: take over what is new, read what is there, tell how it goes."""
+        await self._take_over()
+        self._resume_due()
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+        except OffsetOutOfRangeError as error:
+            await self._out_of_range(error)
+            return
+        for partition, records in fetched.items():
+            if self._assignments.new is None and partition in self._lanes:
+                await self._feed(partition, records)
+        if self._clock.now() >= self._report_due:
+            self._report_due = self._clock.now() + COMMIT_EVERY
+            await self._tell_kafka()
+            self._tell_metrics()
+
+    async def _take_over(self) -> None:
+        """Seeks what is newly ours to where its effects stand; tries again at the next turn if that cannot be told."""
+        assigned = self._assignments.new
+        if assigned is None:
+            return
+        what = f"{self._subscription.group} takes over"
+        try:
+            known = await self._positions.load([self._name(partition) for partition in assigned])
+            lanes = {partition: await self._lane(partition, known.get(self._name(partition))) for partition in assigned}
+            for partition, lane in lanes.items():
+                self._consumer.seek(partition, lane.position)
+                self._consumer.resume(partition)
+        except (Transient, KafkaError) as error:
+            # an IllegalStateError among them: assigned anew meanwhile, and the listener holds the newer set
+            self._health.waits(what, f"{type(error).__name__} {error}")
+            return
+        self._health.goes_on(what)
+        self._lanes = lanes
+        if self._assignments.new is assigned:
+            self._assignments.new = None
+
+    async def _lane(self, partition: TopicPartition, known: int | None) -> Lane:
+        committed = await self._consumer.committed(partition)
+        if committed is not None and (known is None or known < committed):
+            raise Halt(
+                f"{partition.topic}[{partition.partition}] has been read up to {committed}, but the database knows of "
+                f"{known or 'nothing'}: it was lost or restored. Stop all replicas and run `nps recover`"
+            )
+        if known is None:
+            known = (await self._consumer.beginning_offsets([partition]))[partition]
+        self._read_before[partition] = committed or 0
+        return Lane(known, trusted=self._subscription.trusted)
+
+    def _resume_due(self) -> None:
+        now = self._clock.now()
+        for partition, lane in self._lanes.items():
+            if lane.is_due(now):
+                lane.paused_until = None
+                self._consumer.resume(partition)
+
+    async def _feed(self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
+        lane = self._lanes[partition]
+        topic = self._kafka.short(partition.topic)
+        waiting = [Raw.of(record, topic) for record in records if record.offset >= lane.position]
+        while waiting and not lane.broken:
+            taken = 1 if lane.one_at_a_time else len(waiting)
+            try:
+                await self._attempt(partition, lane, waiting[:taken])
+            except Fenced:
+                self._consumer.pause(partition)
+                self._assignments.new = self._assignments.new or set(self._consumer.assignment())
+                return
+            except Halt:
+                raise
+            except Exception as error:  # noqa: BLE001 the one place: whatever it is, the record is not lost
+                await self._failed(partition, lane, waiting[:taken], error)
+                if lane.paused_until is not None:
+                    return
+            waiting = [raw for raw in waiting if raw.offset >= lane.position]
+
+    async def _attempt(self, partition: TopicPartition, lane: Lane, raws: Sequence[Raw]) -> None:
+        started = time.perf_counter()
+        records: list[Received[T]] = []
+        end = lane.position
+        for raw in raws:
+            try:
+                records.append(Received(raw, self._subscription.decode(raw)))
+                lane.saw(raw.offset, dead=False)
+            except Malformed as error:
+                await self._refuse(partition, lane, raw, error)
+            end = raw.offset + 1
+            if lane.broken:
+                break
+
+        async def refuse(raw: Raw, error: Malformed) -> None:
+            await self._refuse(partition, lane, raw, error)
+
+        topic, number = self._name(partition)
+        await self._process(Batch(topic, number, tuple(records), lane.position, end, refuse))
+        self._advanced(partition, lane, end)
+        self._metrics.count("nps_records_total", len(records), group=self._group, topic=topic, outcome="done")
+        self._metrics.observe("nps_batch_seconds", time.perf_counter() - started, group=self._group)
+
+    async def _failed(self, partition: TopicPartition, lane: Lane, raws: Sequence[Raw], error: Exception) -> None:
+        """Waits, or buries the one record that fails alone."""
+        down = await self._health.anything_down()
+        now, spread = self._clock.now(), random.random()  # noqa: S311 spreads retries, guards nothing
+        _log.warning(
+            "batch.failed",
+            topic=partition.topic,
+            partition=partition.partition,
+            offset=raws[0].offset,
+            records=len(raws),
+            error=type(error).__name__,
+            down=down,
+            exc_info=down is None,
+        )
+        follows = lane.dependency_down(now, spread) if down else lane.failed(raws[-1].offset, now, spread)
+        if follows is Next.BURY:
+            try:
+                await self._refuse(partition, lane, raws[0], error, attempts=TRIES)
+                await self._process(self._skip(partition, lane.position, raws[0].offset + 1))
+                self._advanced(partition, lane, raws[0].offset + 1)
+                return
+            except Transient as unavailable:
+                down = str(unavailable)
+                lane.dependency_down(now, spread)
+        if self._assignments.new is None:
+            self._consumer.pause(partition)
+            self._consumer.seek(partition, lane.position)
+        self._health.waits(f"{self._group} {partition.topic}[{partition.partition}]", down or "a batch fails")
+
+    async def _refuse(
+        self, partition: TopicPartition, lane: Lane, raw: Raw, error: Exception, *, attempts: int = 1
+    ) -> None:
+        """Makes a dead letter, unless this group has made it before."""
+        if lane.is_dead(raw.offset):
+            return
+        if raw.offset >= self._read_before.get(partition, 0):
+            letter = await self._dead_letters.write(raw, error, attempts=attempts, now=self._clock.now())
+            _log.warning(
+                "record.dead",
+                letter=str(letter),
+                topic=raw.topic,
+                partition=raw.partition,
+                offset=raw.offset,
+                error=type(error).__name__,
+                reason=str(error) if isinstance(error, Malformed) else None,
+            )
+            self._metrics.count(
+                "nps_dead_letters_total", group=self._group, topic=raw.topic, error=type(error).__name__
+            )
+        if lane.saw(raw.offset, dead=True):
+            _log.error("partition.too_many_dead", topic=raw.topic, partition=raw.partition, stopped=lane.broken)
+        if lane.broken:
+            if self._assignments.new is None:
+                self._consumer.pause(partition)
+            self._health.waits(f"{self._group} {partition.topic}[{raw.partition}]", "half of its records are dead")
+
+    def _advanced(self, partition: TopicPartition, lane: Lane, end: int) -> None:
+        lane.advanced(end)
+        if not lane.broken:
+            self._health.goes_on(f"{self._group} {partition.topic}[{partition.partition}]")
+
+    async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
+        """Records we have not read are gone. Never passed over in silence, and never on our own topics."""
+        for partition, offset in error.args[0].items():
+            if self._subscription.trusted:
+                raise Halt(
+                    f"{partition.topic}[{partition.partition}] does not hold offset {offset} any more"
+                ) from error
+            lane = self._lanes[partition]
+            first = (await self._consumer.beginning_offsets([partition]))[partition]
+            _log.error(
+                "records.missed", topic=partition.topic, partition=partition.partition, since=offset, until=first
+            )
+            self._metrics.count(
+                "nps_records_missed_total",
+                max(first - offset, 0),
+                group=self._group,
+                topic=self._kafka.short(partition.topic),
+            )
+            await self._process(self._skip(partition, lane.position, first))
+            lane.advanced(first)
+            self._consumer.seek(partition, first)
+
+    def _skip(self, partition: TopicPartition, start: int, end: int) -> Batch[T]:
+        async def refuse(_raw: Raw, _error: Malformed) -> None:
+            raise AssertionError("a batch without records refuses none")
+
+        return Batch(*self._name(partition), (), start, end, refuse)
+
+    async def _tell_kafka(self) -> None:
+        """Commits where we stand: for tools, and as evidence. A commit that fails is made up for by the next."""
+        news = {
+            partition: lane.position
+            for partition, lane in self._lanes.items()
+            if self._told_kafka.get(partition) != lane.position and self._assignments.new is None
+        }
+        if not news:
+            return
+        try:
+            await self._consumer.commit(news)
+            self._told_kafka |= news
+        except KafkaError as error:
+            _log.debug("commit.failed", error=type(error).__name__)
+
+    def _tell_metrics(self) -> None:
+        lag: dict[str, int] = {}
+        paused: dict[str, int] = {}
+        broken: dict[str, int] = {}
+        for partition, lane in self._lanes.items():
+            topic = self._kafka.short(partition.topic)
+            end = self._consumer.highwater(partition)
+            lag[topic] = lag.get(topic, 0) + max((end or lane.position) - lane.position, 0)
+            paused[topic] = paused.get(topic, 0) + (lane.paused_until is not None)
+            broken[topic] = broken.get(topic, 0) + lane.broken
+        for topic, records in lag.items():
+            self._metrics.set("nps_consumer_lag_records", records, group=self._group, topic=topic)
+            self._metrics.set("nps_partition_paused", paused[topic], group=self._group, topic=topic)
+            self._metrics.set("nps_partition_broken", broken[topic], group=self._group, topic=topic)
+
+    @property
+    def _group(self) -> str:
+        return self._subscription.group
+
+    def _name(self, partition: TopicPartition) -> tuple[str, int]:
+        return self._kafka.short(partition.topic), partition.partition

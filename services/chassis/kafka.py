@@ -1,0 +1,118 @@
+"""Connections to Kafka, made in one place: security, prefix, and the settings that keep promises.
+
+Producers are idempotent and wait for all replicas. Consumers read committed records alone, never commit by themselves,
+and are static members of their group: a replica that comes back within the session keeps its partitions.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import KafkaError
+
+from services.chassis.failures import Transient
+
+if TYPE_CHECKING:
+    from services.chassis.settings import ServiceSettings
+
+SESSION_MS: Final = 10_000
+HEARTBEAT_MS: Final = 2_000
+MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
+METADATA_MS: Final = 5_000
+LINGER_MS: Final = 2
+PROBE_MS: Final = 3_000
+
+
+class Kafka:
+    """How to reach one cluster. Opens nothing by itself."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.prefix: Final = settings.topic_prefix
+        self.instance: Final = settings.instance
+        self.connection: Final[dict[str, Any]] = _connection(settings)  # keyword arguments of aiokafka's clients
+
+    def topic(self, name: str) -> str:
+        """The full name of a topic or group on this cluster."""
+        return self.prefix + name
+
+    def short(self, full_name: str) -> str:
+        """The name in the catalogue of a topic on this cluster."""
+        return full_name.removeprefix(self.prefix)
+
+    def producer(self, *, transactional_id: str | None = None, linger_ms: int = LINGER_MS) -> AIOKafkaProducer:
+        """A producer whose acknowledged records are durable; fenced if it has a transactional id."""
+        return AIOKafkaProducer(
+            **self.connection,
+            acks="all",
+            enable_idempotence=True,
+            transactional_id=transactional_id and self.topic(transactional_id),
+            linger_ms=linger_ms,
+            max_request_size=MAX_REQUEST_BYTES,
+        )
+
+    def consumer(self, group: str, *, reset: str = "none", max_poll_records: int = 500) -> AIOKafkaConsumer:
+        """A member of a group. Seek before reading: with `reset` none there is no other way to start."""
+        return AIOKafkaConsumer(
+            **self.connection,
+            group_id=self.topic(group),
+            group_instance_id=f"{self.topic(group)}-{self.instance}",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            metadata_max_age_ms=METADATA_MS,
+            partition_assignment_strategy=(StickyPartitionAssignor,),
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset=reset,
+            max_poll_records=max_poll_records,
+        )
+
+    def reader(self, *, reset: str = "earliest", max_poll_records: int = 2000) -> AIOKafkaConsumer:
+        """A consumer without a group, for reading topics as they stand. Assign it."""
+        return AIOKafkaConsumer(
+            **self.connection,
+            group_id=None,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset=reset,
+            max_poll_records=max_poll_records,
+            metadata_max_age_ms=METADATA_MS,
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        """A client for making and describing topics."""
+        return AIOKafkaAdminClient(**self.connection)
+
+    async def probe(self, producer: AIOKafkaProducer) -> None:
+        """Asks the cluster for its metadata.
+
+        Raises:
+            Transient: if no broker answers.
+        """
+        try:
+            answered = await producer.client.force_metadata_update()
+        except KafkaError as error:
+            raise Transient(f"Kafka does not answer: {type(error).__name__}") from error
+        if not answered:
+            raise Transient("Kafka does not answer")
+
+
+def _connection(settings: ServiceSettings) -> dict[str, Any]:
+    protocol = settings.kafka_security_protocol
+    connection: dict[str, Any] = {"bootstrap_servers": settings.kafka_bootstrap, "security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=settings.kafka_ca_file and str(settings.kafka_ca_file))
+        if settings.kafka_cert_file:
+            context.load_cert_chain(settings.kafka_cert_file, settings.kafka_key_file)
+        connection["ssl_context"] = context
+    if protocol.startswith("SASL"):
+        assert settings.kafka_password is not None  # the settings' own check
+        connection |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_username,
+            "sasl_plain_password": settings.kafka_password.get_secret_value(),
+        }
+    return connection

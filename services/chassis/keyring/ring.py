@@ -1,0 +1,373 @@
+"""Making, finding, using and destroying keys.
+
+A key is inserted or ignored, read back and committed before anything sealed with it is produced; so a key that is
+neither there nor marked as erased means that the keyring itself was lost, and whoever meets it stops.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Row, delete, select, tuple_, update
+
+from schemas.sealed import Sealed
+from services.chassis.clock import Clock
+from services.chassis.failures import Halt
+from services.chassis.keyring.identity import Identified, Identity, Links, identified, values_of
+from services.chassis.keyring.tables import ERASED, KEYS, LINKS, SECRETS
+from services.chassis.migrating import migrate
+from services.chassis.sql import Database, Transaction, open_database
+from services.chassis.sql_dialect import insert_or_ignore, lock
+
+KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+REMEMBERED_FOR: Final = timedelta(seconds=30)
+REMEMBERED_KEYS: Final = 20_000
+LOOKED_UP_AT_ONCE: Final = 5_000
+
+STRANGERS: Final = "-"
+"""Stands for the tenant where none can be told: no tenant may be named so."""
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One owner's key."""
+
+    kid: str
+    tenant: str
+    owner: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What is left of a key once its owner is erased."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something to seal: the owner is the subject, or what it belongs to where nobody is known."""
+
+    tenant: str
+    owner: str
+    identified: Identified | None = None
+
+
+class _Remembered(Generic[V]):
+    """Values for thirty seconds each; a fresh look after that."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._values: dict[object, tuple[datetime, V]] = {}
+
+    def get(self, key: object) -> V | None:
+        found = self._values.get(key)
+        if found is None or self._clock.now() - found[0] > REMEMBERED_FOR:
+            return None
+        return found[1]
+
+    def put(self, key: object, value: V) -> None:
+        if len(self._values) >= REMEMBERED_KEYS:
+            self._values.clear()
+        self._values[key] = (self._clock.now(), value)
+
+    def forget(self) -> None:
+        self._values.clear()
+
+
+class Keyring:
+    """The one thing services share besides topics."""
+
+    def __init__(self, database: Database, master_key: bytes, clock: Clock) -> None:
+        self._database = database
+        self._master = AESGCM(master_key)
+        self._clock = clock
+        self._by_owner: _Remembered[Key | Erased] = _Remembered(clock)
+        self._by_kid: _Remembered[Key | Erased] = _Remembered(clock)
+        self._secrets: dict[str, bytes] = {}
+
+    async def probe(self) -> None:
+        """Whether the keyring answers.
+
+        Raises:
+            Transient: if not.
+        """
+        await self._database.probe()
+
+    async def secret_of(self, tenant: str) -> bytes:
+        """The tenant's secret, made at first use and never changed: subjects depend on it.
+
+        Raises:
+            Halt: if the master key is not the one it was made with.
+        """
+        if tenant not in self._secrets:
+            async with self._database.begin() as transaction:
+                row = {"tenant": tenant, "wrapped": self._wrap(secrets.token_bytes(KEY_BYTES), tenant)}
+                await insert_or_ignore(transaction, SECRETS, [row])
+                found = await transaction.execute(select(SECRETS.c.wrapped).where(SECRETS.c.tenant == tenant))
+                wrapped = found.scalar_one()
+            self._secrets[tenant] = self._unwrap(wrapped, tenant)
+        return self._secrets[tenant]
+
+    async def identify(self, tenant: str, identity: Identity) -> Identified | None:
+        """Hashes of an identity; none if nothing is known of it."""
+        return identified(await self.secret_of(tenant), identity)
+
+    async def admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
+        """Keys by tenant and owner, made where there is none; links what shares an identifier. Committed on return.
+
+        An owner who was erased gets no new key.
+        """
+        found = {}
+        for claim in claims:
+            remembered = self._by_owner.get(claim)
+            if remembered is not None:
+                found[claim.tenant, claim.owner] = remembered
+        fresh = [claim for claim in dict.fromkeys(claims) if (claim.tenant, claim.owner) not in found]
+        if fresh:
+            made = await self._admit(fresh)
+            for claim in fresh:
+                key = made[claim.tenant, claim.owner]
+                self._by_owner.put(claim, key)
+                if isinstance(key, Key):
+                    self._by_kid.put(key.kid, key)
+            found |= made
+        return found
+
+    def seal(self, key: Key, content: bytes) -> Sealed:
+        """Content under a key, bound to its tenant and owner."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        ciphertext = AESGCM(key.secret).encrypt(nonce, content, _bound_to(key.tenant, key.owner))
+        return Sealed(kid=key.kid, nonce=_base64(nonce), ciphertext=_base64(ciphertext))
+
+    async def open(self, sealed: Sealed) -> bytes | Erased:
+        """What is sealed, or Erased if its owner was.
+
+        Raises:
+            Halt: if the key is neither there nor marked as erased, or does not fit.
+        """
+        return (await self.open_all([sealed]))[0]
+
+    async def open_all(self, sealed: Sequence[Sealed]) -> list[bytes | Erased]:
+        """The same for many, with one look into the database."""
+        keys = {item.kid: self._by_kid.get(item.kid) for item in sealed}
+        unknown = [kid for kid, key in keys.items() if key is None]
+        if unknown:
+            for kid, key in (await self._look_up(unknown)).items():
+                self._by_kid.put(kid, key)
+                keys[kid] = key
+        return [self._opened(item, keys[item.kid]) for item in sealed]
+
+    async def subjects_of(self, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
+        """All subjects of each subject's person, itself among them. Never remembered: decisions depend on it."""
+        async with self._database.begin() as transaction:
+            mine = select(LINKS.c.identifier, LINKS.c.person).where(
+                LINKS.c.tenant == tenant, LINKS.c.identifier.in_(subjects)
+            )
+            persons = {row.identifier: row.person for row in await transaction.execute(mine)}
+            theirs = select(LINKS.c.identifier, LINKS.c.person).where(
+                LINKS.c.tenant == tenant, LINKS.c.person.in_(set(persons.values()))
+            )
+            members = defaultdict(set)
+            for row in await transaction.execute(theirs):
+                members[row.person].add(row.identifier)
+        return {
+            subject: frozenset({subject} | (members[persons[subject]] if subject in persons else set()))
+            for subject in subjects
+        }
+
+    async def erase(self, tenant: str, subjects: Collection[str]) -> frozenset[str]:
+        """Destroys the keys of the persons these subjects belong to and marks each; returns all their subjects.
+
+        Does the same again, and finds nothing left, when called again.
+        """
+        groups = await self.subjects_of(tenant, subjects)
+        everyone = frozenset().union(*groups.values()) if groups else frozenset()
+        async with self._database.begin() as transaction:
+            await lock(transaction, (f"{tenant}/{subject}" for subject in everyone))
+            mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(everyone)
+            kids = {row.owner: row.kid for row in await transaction.execute(select(KEYS).where(mine))}
+            now = self._clock.now()
+            markers = [
+                {"tenant": tenant, "owner": owner, "kid": kids.get(owner), "erased_at": now}
+                for owner in sorted(everyone)
+            ]
+            await insert_or_ignore(transaction, ERASED, markers)
+            await transaction.execute(delete(KEYS).where(mine))
+        self.forget()
+        return everyone
+
+    async def mark_lost(self, kids: Collection[str]) -> int:
+        """Marks keys that are gone for good, so that what they sealed counts as erased; returns how many were."""
+        found = await self._look_up(kids, lost_allowed=True)
+        lost = [kid for kid in kids if kid not in found]
+        now = self._clock.now()
+        async with self._database.begin() as transaction:
+            rows = [{"tenant": STRANGERS, "owner": f"lost:{kid}", "kid": kid, "erased_at": now} for kid in lost]
+            return await insert_or_ignore(transaction, ERASED, rows)
+
+    def forget(self) -> None:
+        """Drops what is remembered of keys in this process."""
+        self._by_owner.forget()
+        self._by_kid.forget()
+
+    async def seal_letter(self, letter_id: UUID, content: bytes) -> Sealed | None:
+        """Seals what a stranger sent, under a key of its own; none if that has been erased."""
+        claim = Claim(STRANGERS, f"letter:{letter_id}")
+        key = (await self.admit([claim]))[claim.tenant, claim.owner]
+        return self.seal(key, content) if isinstance(key, Key) else None
+
+    async def open_letter(self, letter_id: UUID, sealed: Sealed) -> bytes | None:
+        """What a stranger sent; none if it has been erased."""
+        del letter_id  # the key tells its owner
+        content = await self.open(sealed)
+        return None if isinstance(content, Erased) else content
+
+    async def _admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
+        owners = [(claim.tenant, claim.owner) for claim in claims]
+        async with self._database.begin() as transaction:
+            await lock(transaction, _lock_names(claims))
+            for tenant in sorted({claim.tenant for claim in claims}):
+                known_of = [claim.identified for claim in claims if claim.tenant == tenant and claim.identified]
+                await self._link(transaction, tenant, known_of)
+            known = await self._stored(transaction, owners)
+            missing = [owner for owner in dict.fromkeys(owners) if owner not in known]
+            await insert_or_ignore(transaction, KEYS, [self._new_key(*owner) for owner in missing])
+            known |= await self._stored(transaction, missing)
+        return known
+
+    async def _stored(
+        self, transaction: Transaction, owners: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Key | Erased]:
+        """Keys and markers of these owners; a marker comes before a key."""
+        found: dict[tuple[str, str], Key | Erased] = {}
+        for some in _portions(owners):
+            keys = select(KEYS).where(tuple_(KEYS.c.tenant, KEYS.c.owner).in_(some))
+            found |= {(row.tenant, row.owner): self._key(row) for row in await transaction.execute(keys)}
+            marks = select(ERASED.c.tenant, ERASED.c.owner).where(tuple_(ERASED.c.tenant, ERASED.c.owner).in_(some))
+            found |= {(row.tenant, row.owner): Erased() for row in await transaction.execute(marks)}
+        return found
+
+    async def _link(self, transaction: Transaction, tenant: str, identities: Sequence[Identified]) -> None:
+        links = await self._links(transaction, tenant, values_of(identities))
+        for one in identities:
+            links.join(one)
+        for person, others in links.merged:
+            same = (LINKS.c.tenant == tenant) & LINKS.c.person.in_(others)
+            await transaction.execute(update(LINKS).where(same).values(person=person))
+        added = [
+            {"tenant": tenant, "identifier": value, "kind": kind, "person": links.person_of[value]}
+            for value, kind in links.added.items()
+        ]
+        await insert_or_ignore(transaction, LINKS, added)
+
+    async def _links(self, transaction: Transaction, tenant: str, values: Collection[str]) -> Links:
+        """What is on record of these identifiers and the persons they belong to."""
+        persons: dict[str, str] = {}
+        customers: dict[str, str] = {}
+        columns = select(LINKS.c.identifier, LINKS.c.person)
+        for some in _portions(sorted(values)):
+            found = columns.where(LINKS.c.tenant == tenant, LINKS.c.identifier.in_(some))
+            persons |= {row.identifier: row.person for row in await transaction.execute(found)}
+        for some in _portions(sorted(set(persons.values()))):
+            found = columns.where(LINKS.c.tenant == tenant, LINKS.c.person.in_(some), LINKS.c.kind == "customer")
+            customers |= {row.person: row.identifier for row in await transaction.execute(found)}
+        return Links(persons, customers)
+
+    async def _look_up(self, kids: Collection[str], *, lost_allowed: bool = False) -> dict[str, Key | Erased]:
+        found: dict[str, Key | Erased] = {}
+        async with self._database.begin() as transaction:
+            for some in _portions(list(kids)):
+                keys = await transaction.execute(select(KEYS).where(KEYS.c.kid.in_(some)))
+                found |= {row.kid: self._key(row) for row in keys}
+                marks = await transaction.execute(select(ERASED.c.kid).where(ERASED.c.kid.in_(some)))
+                found |= {row.kid: Erased() for row in marks}
+        lost = [kid for kid in kids if kid not in found]
+        if lost and not lost_allowed:
+            raise Halt(
+                f"key {lost[0]} is neither in the keyring nor marked as erased: the keyring was lost or is another's. "
+                "Restore it, or give it up with `nps recover --lost-keys`"
+            )
+        return found
+
+    def _new_key(self, tenant: str, owner: str) -> dict[str, object]:
+        kid = secrets.token_hex(16)
+        wrapped = self._wrap(secrets.token_bytes(KEY_BYTES), kid)
+        return {"tenant": tenant, "owner": owner, "kid": kid, "wrapped": wrapped, "created_at": self._clock.now()}
+
+    def _key(self, row: Row[tuple[object, ...]]) -> Key:
+        return Key(row.kid, row.tenant, row.owner, self._unwrap(row.wrapped, row.kid))
+
+    def _opened(self, sealed: Sealed, key: Key | Erased | None) -> bytes | Erased:
+        if not isinstance(key, Key):
+            return Erased()
+        nonce, ciphertext = base64.b64decode(sealed.nonce), base64.b64decode(sealed.ciphertext)
+        try:
+            return AESGCM(key.secret).decrypt(nonce, ciphertext, _bound_to(key.tenant, key.owner))
+        except InvalidTag as error:
+            raise Halt(f"what is sealed under {sealed.kid} does not open with that key: it was altered") from error
+
+    def _wrap(self, secret: bytes, name: str) -> bytes:
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + self._master.encrypt(nonce, secret, name.encode())
+
+    def _unwrap(self, wrapped: bytes, name: str) -> bytes:
+        try:
+            return self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name.encode())
+        except InvalidTag as error:
+            raise Halt("NPS_MASTER_KEY is not the key this keyring was made with") from error
+
+
+def _bound_to(tenant: str, owner: str) -> bytes:
+    return f"{len(tenant)}:{tenant}{owner}".encode()
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _lock_names(claims: Iterable[Claim]) -> set[str]:
+    names = {f"{claim.tenant}/{claim.owner}" for claim in claims}
+    return names | {
+        f"{claim.tenant}/{value}" for claim in claims if claim.identified for value, _ in claim.identified.identifiers
+    }
+
+
+def _portions(items: Sequence[V]) -> Iterable[Sequence[V]]:
+    return (items[start : start + LOOKED_UP_AT_ONCE] for start in range(0, len(items), LOOKED_UP_AT_ONCE))
+
+
+def parse_master_key(text: str) -> bytes:
+    """The master key from its setting.
+
+    Raises:
+        Halt: if it is not 32 bytes in base64.
+    """
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Halt("NPS_MASTER_KEY: not base64") from error
+    if len(key) != KEY_BYTES:
+        raise Halt(f"NPS_MASTER_KEY: {len(key)} bytes, must be {KEY_BYTES}")
+    return key
+
+
+@asynccontextmanager
+async def open_keyring(url: str, master_key: str, clock: Clock) -> AsyncIterator[Keyring]:
+    """The keyring for the life of a process; its database is made at first use."""
+    async with open_database(url, durable=True) as database:
+        await migrate(database, clock, "services.chassis.keyring")
+        yield Keyring(database, parse_master_key(master_key), clock)

@@ -1,0 +1,48 @@
+"""Tables of the keyring. Hashes, wrapped keys and markers: nothing in them is of use without the master key."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, Index, LargeBinary, MetaData, String, Table
+
+from services.chassis.sql import Utc
+
+KEYRING: Final = MetaData()
+
+SECRETS: Final = Table(
+    "secrets",
+    KEYRING,
+    Column("tenant", String(63), primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+KEYS: Final = Table(
+    "keys",
+    KEYRING,
+    Column("tenant", String(63), primary_key=True),
+    Column("owner", String(300), primary_key=True),
+    Column("kid", String(32), nullable=False, unique=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", Utc, nullable=False),
+)
+
+ERASED: Final = Table(
+    "erased",
+    KEYRING,
+    Column("tenant", String(63), primary_key=True),
+    Column("owner", String(300), primary_key=True),
+    Column("kid", String(32)),
+    Column("erased_at", Utc, nullable=False),
+    Index("erased_by_kid", "kid"),
+)
+
+LINKS: Final = Table(
+    "links",
+    KEYRING,
+    Column("tenant", String(63), primary_key=True),
+    Column("identifier", String(32), primary_key=True),
+    Column("kind", String(8), nullable=False),
+    Column("person", String(32), nullable=False),
+    Index("links_by_person", "tenant", "person"),
+)

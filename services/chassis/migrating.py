@@ -1,0 +1,62 @@
+"""Brings a database to the version the code needs, by Alembic, when a service starts."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection, select
+
+from services.chassis.clock import Clock
+from services.chassis.failures import Halt
+from services.chassis.sql import Database
+from services.chassis.sql_dialect import lock
+from services.chassis.tables import IDENTITY
+
+_HERE: Final = Path(__file__).parent / "migrations"
+
+
+async def migrate(database: Database, clock: Clock, *packages: str) -> str:
+    """Applies the chassis' migrations and those in `<package>.migrations`; returns the id of the database.
+
+    Replicas that start together wait for each other.
+
+    Raises:
+        Halt: if the database is newer than the code.
+    """
+    folders = [_HERE / "versions", *(_folder_of(package) for package in packages)]
+    async with database.begin() as transaction:
+        await lock(transaction, ["migrations"])
+        await transaction.run_sync(_upgrade, folders)
+        known = (await transaction.execute(select(IDENTITY.c.database_id))).scalar_one_or_none()
+        if known is None:
+            known = uuid4().hex
+            await transaction.execute(IDENTITY.insert().values(database_id=known, created_at=clock.now()))
+        return str(known)
+
+
+def _folder_of(package: str) -> Path:
+    module = importlib.import_module(f"{package}.migrations")
+    return Path(next(iter(module.__path__)))
+
+
+def configuration(connection: Connection, folders: list[Path]) -> Config:
+    """Alembic's configuration for one connection."""
+    config = Config()
+    config.set_main_option("script_location", str(_HERE))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("version_locations", ":".join(str(folder) for folder in folders))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _upgrade(connection: Connection, folders: list[Path]) -> None:
+    try:
+        command.upgrade(configuration(connection, folders), "heads")
+    except CommandError as error:
+        raise Halt(f"the database is of another version than this program: {error}") from error

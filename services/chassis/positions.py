@@ -1,0 +1,61 @@
+"""Where a consumer stands, kept in SQL with the effects of what it read.
+
+A position moves by compare-and-set: whoever finds another than he left has been replaced, and his effects roll back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select, update
+
+from services.chassis.failures import Fenced
+from services.chassis.sql import Database, Transaction
+from services.chassis.sql_dialect import insert_or_ignore
+from services.chassis.tables import POSITIONS
+
+Partition = tuple[str, int]
+"""Topic (catalogue name) and number."""
+
+
+class Positions:
+    """Positions of one consumer in its service's database."""
+
+    def __init__(self, database: Database, consumer: str) -> None:
+        self._database = database
+        self._consumer = consumer
+
+    async def load(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        """The next offset of each partition that has one.
+
+        Raises:
+            Transient: if the database does not answer.
+        """
+        async with self._database.begin() as transaction:
+            rows = await transaction.execute(
+                select(POSITIONS.c.topic, POSITIONS.c.partition, POSITIONS.c.next_offset).where(
+                    POSITIONS.c.consumer == self._consumer
+                )
+            )
+            return {(topic, number): offset for topic, number, offset in rows if (topic, number) in partitions}
+
+    async def advance(self, transaction: Transaction, partition: Partition, start: int, end: int) -> None:
+        """Moves from `start` to `end` in the transaction that writes the effects.
+
+        Raises:
+            Fenced: if the position is not at `start` any more.
+        """
+        topic, number = partition
+        key = {"consumer": self._consumer, "topic": topic, "partition": number}
+        moved = await transaction.execute(
+            update(POSITIONS)
+            .where(
+                POSITIONS.c.consumer == self._consumer,
+                POSITIONS.c.topic == topic,
+                POSITIONS.c.partition == number,
+                POSITIONS.c.next_offset == start,
+            )
+            .values(next_offset=end)
+        )
+        if moved.rowcount == 0 and not await insert_or_ignore(transaction, POSITIONS, [key | {"next_offset": end}]):
+            raise Fenced(f"{topic}[{number}] has moved from {start}")

@@ -1,0 +1,91 @@
+"""A record on its way in, read, and a record on its way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from schemas import cloudevents
+from schemas.contract import Contract
+from schemas.topic import Topic
+from services.chassis import tracing
+
+if TYPE_CHECKING:
+    from aiokafka.structs import ConsumerRecord
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Contract)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A record as Kafka handed it over; `topic` without the cluster's prefix, `at` the record's timestamp."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def of(cls, record: ConsumerRecord[bytes, bytes], topic: str) -> Raw:
+        """From aiokafka's record."""
+        return cls(
+            topic=topic,
+            partition=record.partition,
+            offset=record.offset,
+            at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            key=record.key,
+            value=record.value,
+            headers=tuple((name, content if content is not None else b"") for name, content in record.headers),
+        )
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace this record belongs to."""
+        return cloudevents.first_header(self.headers, tracing.HEADER)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[T]):
+    """A record together with what it says."""
+
+    raw: Raw
+    payload: T
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be published: the topic's catalogue name, and the key its partition is chosen by."""
+
+    topic: str
+    key: bytes | None
+    meets_by: bytes
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What leads to a record: the service that writes it, when, and the trace it belongs to."""
+
+    service: str
+    now: datetime
+    trace: str | None = None
+
+
+def outgoing(topic: Topic[C], payload: C, event_id: str, cause: Cause) -> Outgoing:
+    """A payload as a CloudEvent in binary mode, in the trace it belongs to."""
+    event = cloudevents.Event(
+        data=payload.model_dump_json(exclude_none=True).encode(),
+        id=event_id,
+        source=f"/nps-loop/{cause.service}",
+        type=topic.event_type,
+        time=cause.now,
+    )
+    headers, value = cloudevents.encode(event)
+    headers.append((tracing.HEADER, tracing.child_of(cause.trace).encode()))
+    return Outgoing(topic.name, topic.key_of(payload), topic.meeting_key_of(payload), value, tuple(headers))

@@ -1,0 +1,149 @@
+"""Settings from the environment: `NPS_*`, secrets also as `NPS_*_FILE`. Addresses, secrets and sizes alone.
+
+Whatever is wrong or missing is said at once, in one message.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from services.chassis.logs import Format
+
+PREFIX: Final = "NPS_"
+FILE_SUFFIX: Final = "_FILE"
+
+S = TypeVar("S", bound="ServiceSettings")
+
+
+class BadSettings(Exception):
+    """One message with every setting that is wrong or missing."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads `NPS_<SECRET>_FILE`: how orchestrators hand over secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # the library's signature
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}")
+        if path is None or not _is_secret(field):
+            return None, field_name, False
+        return Path(path).read_text().strip(), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to know."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="brokers, host:port, comma separated")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="how to speak to the brokers"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="PLAIN", description="how to log in, with a SASL protocol"
+    )
+    kafka_username: str | None = Field(default=None, description="user name, with a SASL protocol")
+    kafka_password: SecretStr | None = Field(default=None, description="password, with a SASL protocol")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM of the authority the brokers' certificates come from"
+    )
+    kafka_cert_file: Path | None = Field(default=None, description="PEM of our own certificate, for mutual TLS")
+    kafka_key_file: Path | None = Field(default=None, description="PEM of our own key, for mutual TLS")
+    topic_prefix: str = Field(
+        default="", pattern=r"^[a-zA-Z0-9._-]*$", description="stands before every topic and group"
+    )
+    partitions: int = Field(default=16, ge=1, le=1000, description="partitions of topics that scale, when made")
+    replication: int = Field(default=1, ge=1, le=10, description="replicas of topics, when made")
+    instance: str = Field(
+        default_factory=socket.gethostname,
+        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
+        description="id of this replica, kept over restarts; the host's name if not set",
+    )
+    http_host: str = Field(default="127.0.0.1", description="address to listen on")
+    http_port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 takes any")
+    access_token: SecretStr | None = Field(
+        default=None, min_length=16, description="asked for by pages and REST; required off loopback"
+    )
+    business_file: Path | None = Field(default=None, description="nps.yaml; the one that ships if not set")
+    state_dir: Path = Field(default=Path(".nps"), description="where embedded databases and state lie")
+    log_format: Format = Field(default="console", description="json for machines, console for people")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="the least to log")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then files that hold secrets."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @model_validator(mode="after")
+    def _complete(self) -> ServiceSettings:
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            raise ValueError(f"kafka_username, kafka_password: required with {self.kafka_security_protocol}")
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach us."""
+        return self.http_host in {"127.0.0.1", "::1", "localhost"}
+
+
+class SqlSettings(ServiceSettings):
+    """Adds the database of a service that keeps its truth in SQL."""
+
+    sql_url: SecretStr | None = Field(
+        default=None, description="postgresql+asyncpg://...; a SQLite file in the state folder if not set"
+    )
+
+
+class SealedSettings(SqlSettings):
+    """Adds the keyring, for services that seal or open personal data."""
+
+    keyring_url: SecretStr | None = Field(
+        default=None, description="database of the keyring; a SQLite file in the state folder if not set"
+    )
+    master_key: SecretStr = Field(description="32 bytes in base64 that wrap every key; losing it loses the data")
+
+
+def load(settings: type[S], **given: Any) -> S:  # values of any type, checked by the model
+    """Settings from the environment, completed by what the command line gave.
+
+    Raises:
+        BadSettings: listing every problem.
+    """
+    try:
+        return settings(**given)
+    except ValidationError as error:
+        lines = [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False, include_url=False)]
+        raise BadSettings("settings are wrong or missing:\n" + "\n".join(f"  {line}" for line in lines)) from error
+    except OSError as error:
+        raise BadSettings(f"settings are wrong or missing:\n  a secret cannot be read: {error}") from error
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    reason = message.removeprefix("Value error, ")
+    if not location:
+        names, _, rest = reason.partition(": ")
+        return f"{', '.join(PREFIX + name.upper() for name in names.split(', '))}: {rest}"
+    name = PREFIX + str(location[0]).upper()
+    return f"{name}: {'required' if reason == 'Field required' else reason[:1].lower() + reason[1:]}"

@@ -1,0 +1,136 @@
+"""One database: SQLite as the embedded default, PostgreSQL where there are several replicas, one code path.
+
+Every transaction takes its write lock at the start (BEGIN IMMEDIATE on SQLite), so that none fails half way for want
+of it. What differs between the two stands in `sql_dialect.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import DateTime, Dialect, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.types import TypeDecorator
+
+from services.chassis.failures import Transient
+
+BUSY_TIMEOUT_MS: Final = 10_000
+POOL_SIZE: Final = 5
+
+Transaction = AsyncConnection
+"""A connection inside a transaction: what handlers are given."""
+
+
+class Utc(TypeDecorator[datetime]):
+    """A moment in UTC on both databases; SQLite has no offsets of its own."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Into the database: UTC, without offset on SQLite."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs its offset")
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Out of the database: always UTC with its offset."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """One database and its connections."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine: Final = engine
+        # In one process writers queue here rather than poll SQLite's lock, which is neither fair nor quick.
+        self._writer: Final = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """A transaction: committed at the end, rolled back on any exception.
+
+        Raises:
+            Transient: if the database cannot be reached or stays locked.
+        """
+        async with self._writer or nullcontext():
+            with _Translated():
+                async with self.engine.begin() as connection:
+                    yield connection
+
+    async def probe(self) -> None:
+        """Whether the database answers and takes writes.
+
+        Raises:
+            Transient: if not.
+        """
+        async with self.begin() as transaction:
+            await transaction.execute(text("SELECT 1"))
+
+
+class _Translated:
+    """Turns the driver's ways of saying "not now" into Transient."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OperationalError | InterfaceError | PoolTimeout | ConnectionError | TimeoutError):
+            raise Transient(f"database: {type(getattr(error, 'orig', error)).__name__}") from error
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
+            raise Transient("database: the connection was lost") from error
+
+
+def sqlite_url(folder: Path, name: str) -> str:
+    """The URL of a SQLite file in the state folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return f"sqlite+aiosqlite:///{(folder / f'{name}.sqlite3').absolute()}"
+
+
+@asynccontextmanager
+async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Database]:
+    """A database for the life of a process. `durable` syncs each commit and overwrites what is deleted (SQLite)."""
+    if url.startswith("sqlite"):
+        engine = create_async_engine(url, pool_size=POOL_SIZE)
+        _prepare_sqlite(engine, durable=durable)
+    else:
+        engine = create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+    try:
+        yield Database(engine)
+    finally:
+        await engine.dispose()
+
+
+def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
+    pragmas = [
+        "journal_mode=WAL",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+        f"synchronous={'FULL' if durable else 'NORMAL'}",
+        f"secure_delete={'ON' if durable else 'FAST'}",
+    ]
+
+    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # sqlite3 begins nothing by itself: BEGIN is ours
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))

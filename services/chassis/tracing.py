@@ -1,0 +1,25 @@
+"""W3C Trace Context, level 1: one trace from the way in to the mail that goes out, carried in `traceparent` headers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+HEADER: Final = "traceparent"
+
+_FORM: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+_SAMPLED: Final = "01"
+
+
+def child_of(parent: str | None) -> str:
+    """A new span in the parent's trace, or in a trace of its own if there is no valid parent."""
+    match = _FORM.fullmatch(parent or "")
+    trace, flags = match.groups() if match else (secrets.token_hex(16), _SAMPLED)
+    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    """The trace a header belongs to; none if it is no valid header."""
+    match = _FORM.fullmatch(traceparent or "")
+    return match.group(1) if match else None

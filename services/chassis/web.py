@@ -1,0 +1,204 @@
+"""HTTP around a service: health and metrics, problems as RFC 9457, a bound on bodies, tokens off loopback.
+
+One server a process, on the loop its consumers run on.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.chassis.failures import Malformed, Transient
+from services.chassis.health import Health
+from services.chassis.logs import logger
+from services.chassis.metrics import ChassisMetric, Metrics
+from services.chassis.problems import Problem, problem_of
+
+if TYPE_CHECKING:
+    from services.chassis.settings import ServiceSettings
+
+LARGEST_BODY: Final = 1024 * 1024
+RETRY_AFTER_S: Final = 5
+TOKEN_COOKIE: Final = "nps_token"  # noqa: S105 a name, no secret
+
+_log = logger("http")
+
+
+def ops_routes(health: Health, metrics: Metrics[ChassisMetric], version: str) -> list[BaseRoute]:
+    """What orchestrators and Prometheus ask every service."""
+
+    async def livez(_request: Request) -> Response:
+        stalled = health.stalled()
+        return JSONResponse({"live": not stalled, "stalled": stalled}, 503 if stalled else 200)
+
+    async def readyz(_request: Request) -> Response:
+        missing = await health.not_ready()
+        return JSONResponse({"ready": not missing, "waiting_for": missing}, 503 if missing else 200)
+
+    async def scrape(_request: Request) -> Response:
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def tell_version(_request: Request) -> Response:
+        return JSONResponse({"version": version})
+
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/metrics", scrape),
+        Route("/version", tell_version),
+    ]
+
+
+async def on_problem(_request: Request, error: Exception) -> Response:
+    """Answers with the problem itself."""
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def on_malformed(_request: Request, error: Exception) -> Response:
+    """Answers bad input with what is wrong with it."""
+    assert isinstance(error, Malformed)
+    return problem_of(error).response()
+
+
+async def on_transient(_request: Request, error: Exception) -> Response:
+    """Nothing was accepted: the same request may work later."""
+    _log.warning("request.unavailable", reason=str(error))
+    return unavailable().response()
+
+
+async def on_not_found(request: Request, _error: Exception) -> Response:
+    """A path nobody serves."""
+    return Problem(HTTPStatus.NOT_FOUND, "not-found", f"nothing at {request.url.path}").response()
+
+
+async def on_wrong_method(request: Request, _error: Exception) -> Response:
+    """A path that is served, asked in another way."""
+    detail = f"{request.method} is not allowed here"
+    return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail).response()
+
+
+ON_ERROR: Final[dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+    Problem: on_problem,
+    Malformed: on_malformed,
+    Transient: on_transient,
+    404: on_not_found,
+    405: on_wrong_method,
+}
+
+
+def unavailable() -> Problem:
+    """503: not accepted, worth trying again."""
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "not accepted: a dependency is away; try again",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+async def body_of(request: Request, *, largest: int = LARGEST_BODY) -> bytes:
+    """The body of a request, read no further than allowed.
+
+    Raises:
+        Problem: 413 if it is larger.
+    """
+    too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"body: larger than {largest} bytes")
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > largest:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > largest:
+            raise too_large
+    return bytes(body)
+
+
+class TokenGuard:
+    """Asks for the access token: as bearer, or as a cookie set by opening a page once with `?token=`.
+
+    On loopback with no token set everybody may pass: it is the developer's own machine.
+    """
+
+    def __init__(self, app: ASGIApp, *, token: str | None, open_paths: frozenset[str] = frozenset()) -> None:
+        self._app = app
+        self._token = token
+        self._open = open_paths | {"/livez", "/readyz", "/metrics", "/version"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on, or answers 401."""
+        if scope["type"] != "http" or self._token is None or scope["path"] in self._open:
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        offered = request.query_params.get("token")
+        if self._fits(offered):
+            await self._app(scope, receive, self._remembering(send))
+        elif self._fits(_bearer(request)) or self._fits(request.cookies.get(TOKEN_COOKIE)):
+            await self._app(scope, receive, send)
+        else:
+            problem = Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "token",
+                "an access token is needed: Authorization: Bearer, or ?token= once",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+            await problem.response()(scope, receive, send)
+
+    def _fits(self, offered: str | None) -> bool:
+        return self._token is not None and hmac.compare_digest((offered or "").encode(), self._token.encode())
+
+    def _remembering(self, send: Send) -> Send:
+        cookie = f"{TOKEN_COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"set-cookie", cookie.encode())]
+            await send(message)
+
+        return sending
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def guarded(settings: ServiceSettings, open_paths: frozenset[str] = frozenset()) -> list[Middleware]:
+    """The token guard as these settings ask for it."""
+    token = settings.access_token.get_secret_value() if settings.access_token else None
+    return [Middleware(TokenGuard, token=token, open_paths=open_paths)]
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: stopping is the lifecycle's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals alone."""
+        yield
+
+
+def server_for(app: ASGIApp) -> Server:
+    """A server for one process; the socket is bound elsewhere."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
+        server_header=False,
+        ws="none",
+    )
+    return Server(config)
