@@ -140,10 +140,8 @@ def _contradiction(submission: Submission) -> str | None:
 
 def _wrong_answer(submission: Submission) -> str | None:
     """NPS has a score and no rating, the other metrics a rating and no score."""
-    if submission.metric == "nps":
-        needed, has, other, extra = "score", submission.score, "rating", submission.rating
-    else:
-        needed, has, other, extra = "rating", submission.rating, "score", submission.score
-    if extra is not None:
+    needed, other = ("score", "rating") if submission.metric == "nps" else ("rating", "score")
+    if getattr(submission, other) is not None:
         return f"{other}: not allowed when metric is {submission.metric}; the answer is {needed}"
-    return f"{needed}: required when metric is {submission.metric}" if has is None else None
+    missing = getattr(submission, needed) is None
+    return f"{needed}: required when metric is {submission.metric}" if missing else None

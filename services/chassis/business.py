@@ -30,7 +30,7 @@ class BadBusiness(Exception):
 
 
 class Section(BaseModel):
-    """What one service reads of the business file. Unknown keys are errors: a misspelt rule must not be a silent one."""
+    """What one service reads of the business file. Unknown keys are errors: a misspelt rule is no silent one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 

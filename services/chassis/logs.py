@@ -77,7 +77,7 @@ def configure(form: Format, level: str, service: str) -> None:
         logging.getLogger(name).setLevel(max(quiet, root.level))
 
 
-def logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger; its name stands in each line."""
-    bound: structlog.stdlib.BoundLogger = structlog.get_logger(logger=name)
+def logger(component: str) -> structlog.stdlib.BoundLogger:
+    """A logger; the component stands in each line."""
+    bound: structlog.stdlib.BoundLogger = structlog.get_logger(component=component)
     return bound

@@ -1,0 +1,1 @@
+"""What the services run on: an embedded Kafka, sandboxes to run against, and files for containers and dashboards."""

@@ -1,0 +1,243 @@
+"""A consumer on a real Kafka: what it promises of records, positions and dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
+
+from services.chassis.clock import SystemClock
+from services.chassis.consuming import Batch, Consumer, Subscription
+from services.chassis.dead_letters import DeadLetters, read_letter
+from services.chassis.failures import Halt, Malformed, Transient
+from services.chassis.frame import Frame, open_frame
+from services.chassis.metrics import CHASSIS_METRICS, Metrics
+from services.chassis.migrating import migrate
+from services.chassis.positions import Positions
+from services.chassis.records import Outgoing, Raw
+from services.chassis.settings import ServiceSettings
+from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.topic_admin import Wanted, wanted_dead_letters
+from tests.support.topics import eventually, reading
+
+WORDS = Wanted("words", 1, {"cleanup.policy": "delete"})
+_TABLES = MetaData()
+SEEN = Table("seen", _TABLES, Column("id", Integer, primary_key=True), Column("word", String(50)))
+
+
+@dataclass
+class World:
+    """One service that stores the words it reads."""
+
+    frame: Frame
+    database: Database
+    trusted: bool = True
+    fails: Callable[[str], None] = lambda word: None
+    calls: list[list[str]] = field(default_factory=list)
+
+    def consumer(self) -> Consumer[str]:
+        subscription = Subscription("reader", ("words",), _decode, trusted=self.trusted)
+        self.positions = Positions(self.database, "reader")
+        letters = DeadLetters(self.frame.publisher, "reader", None)
+        return Consumer(subscription, self._store, frame=self.frame, positions=self.positions, dead_letters=letters)
+
+    async def _store(self, batch: Batch[str]) -> None:
+        words = [record.payload for record in batch.records]
+        self.calls.append(words)
+        async with self.database.begin() as transaction:
+            await self.positions.advance(transaction, (batch.topic, batch.partition), batch.start, batch.end)
+            for word in words:
+                self.fails(word)
+                await transaction.execute(SEEN.insert().values(word=word))
+
+    async def publish(self, *words: str | None) -> None:
+        await self.frame.publisher.publish(
+            [
+                Outgoing("words", b"k", b"k", None if word is None else json.dumps(word).encode(), (("h", b"\xff\x00"),))
+                for word in words
+            ]
+        )
+
+    async def stored(self) -> list[str]:
+        async with self.database.begin() as transaction:
+            return list((await transaction.execute(select(SEEN.c.word).order_by(SEEN.c.id))).scalars())
+
+    async def dead(self, number: int) -> list[str]:
+        async with reading(self.frame.kafka, "words.dlq") as reader:
+            await reader.count(number)
+            return [(await read_letter(raw, None)).message for raw in await reader.to_end()]
+
+
+def _decode(raw: Raw) -> str:
+    try:
+        word = json.loads(raw.value or b"")
+    except ValueError as error:
+        raise Malformed.of("body", "not JSON") from error
+    if word == "bad":
+        raise Malformed.of("word", "bad")
+    return str(word)
+
+
+@pytest.fixture
+async def world(settings: ServiceSettings) -> AsyncIterator[World]:
+    clock = SystemClock()
+    topics = [WORDS, wanted_dead_letters("words")]
+    async with (
+        open_frame("words", settings, clock, Metrics(CHASSIS_METRICS), topics) as frame,
+        open_database(sqlite_url(settings.state_dir, "words")) as database,
+    ):
+        await migrate(database, clock)
+        async with database.begin() as transaction:
+            await transaction.run_sync(_TABLES.create_all)
+        yield World(frame, database)
+
+
+@asynccontextmanager
+async def consuming(world: World) -> AsyncIterator[asyncio.Task[None]]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(world.consumer().run(stop))
+    try:
+        yield task
+    finally:
+        stop.set()
+        await asyncio.wait([task])
+
+
+async def until_stored(world: World, *words: str) -> None:
+    async with asyncio.timeout(30):
+        while await world.stored() != list(words):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_record_is_read_once_over_restarts(world: World) -> None:
+    await world.publish("one", "two")
+    async with consuming(world):
+        await until_stored(world, "one", "two")
+    await world.publish("three")
+    async with consuming(world):
+        await until_stored(world, "one", "two", "three")
+
+
+async def test_what_cannot_be_read_becomes_a_dead_letter_and_its_neighbours_go_through(world: World) -> None:
+    await world.publish("one", "bad", None, "two")
+    async with consuming(world):
+        await until_stored(world, "one", "two")
+        assert await world.dead(2) == ["word: bad", "body: not JSON"]
+
+
+async def test_a_dead_letter_keeps_key_value_and_headers_byte_for_byte(world: World) -> None:
+    await world.publish("bad")
+    async with consuming(world), reading(world.frame.kafka, "words.dlq") as reader:
+        (raw,) = await reader.count(1)
+        letter = await read_letter(raw, None)
+    assert (letter.key, letter.value, letter.headers) == (b"k", b'"bad"', (("h", b"\xff\x00"),))
+    assert (letter.topic, letter.partition, letter.offset, letter.group) == ("words", 0, 0, "reader")
+
+
+async def test_a_dependency_that_is_down_pauses_the_partition_and_nothing_is_lost(world: World) -> None:
+    down = True
+
+    def fails(word: str) -> None:
+        if down:
+            raise Transient("away")
+
+    async def probe() -> None:
+        if down:
+            raise Transient("away")
+
+    world.fails = fails
+    world.frame.health.add_probe("provider", probe)
+    await world.publish("one", "two")
+    async with consuming(world):
+        await eventually(lambda: len(world.calls) >= 4)
+        assert "provider" in await world.frame.health.not_ready()
+        assert world.frame.health.stalled() == []
+        down = False
+        await until_stored(world, "one", "two")
+        await eventually(lambda: world.frame.health._waiting == {})
+    async with reading(world.frame.kafka, "words.dlq") as reader:
+        assert await reader.to_end() == []
+
+
+async def test_a_record_that_alone_fails_three_times_becomes_a_dead_letter(world: World) -> None:
+    def fails(word: str) -> None:
+        if word == "two":
+            raise ZeroDivisionError
+
+    world.fails = fails
+    await world.publish("one", "two", "three")
+    async with consuming(world):
+        await until_stored(world, "one", "three")
+        assert await world.dead(1) == ["see the stack trace"]
+    assert [call for call in world.calls if call == ["two"]] == [["two"]] * 3
+
+
+async def test_on_our_own_topics_half_of_the_last_200_dead_stops_the_partition(world: World) -> None:
+    await world.publish(*["bad"] * 150, "good")
+    async with consuming(world):
+        await eventually(lambda: any("half" in reason for reason in world.frame.health._waiting.values()))
+        assert len(await world.dead(100)) == 100
+        assert await world.stored() == []
+        assert await world.frame.health.not_ready()
+
+
+async def test_inbound_topics_never_stop(world: World) -> None:
+    world.trusted = False
+    await world.publish(*["bad"] * 250, "good")
+    async with consuming(world):
+        await until_stored(world, "good")
+
+
+async def test_a_database_that_was_lost_stops_the_service(world: World) -> None:
+    await world.publish("one")
+    async with consuming(world):
+        await until_stored(world, "one")
+    async with world.database.begin() as transaction:
+        await transaction.exec_driver_sql("DELETE FROM positions")
+    async with consuming(world) as task:
+        with pytest.raises(Halt, match="nps recover"):
+            await asyncio.wait_for(asyncio.shield(task), 30)
+
+
+async def test_a_worker_that_was_replaced_changes_nothing(world: World) -> None:
+    await world.publish("one")
+    async with consuming(world):
+        await until_stored(world, "one")
+        async with world.database.begin() as transaction:
+            await transaction.exec_driver_sql("UPDATE positions SET next_offset = 2")
+        await world.publish("two", "three")
+        await until_stored(world, "one", "three")
+
+
+async def test_records_that_are_no_longer_there_stop_our_own_topics(world: World) -> None:
+    from aiokafka.admin import RecordsToDelete
+    from aiokafka.structs import TopicPartition
+
+    await world.publish("one", "two", "three")
+    async with consuming(world):
+        await until_stored(world, "one", "two", "three")
+    await world.publish("four", "five")
+    admin = world.frame.kafka.admin()
+    await admin.start()
+    await admin.delete_records({TopicPartition(world.frame.kafka.topic("words"), 0): RecordsToDelete(4)})
+    await admin.close()
+    async with consuming(world) as task:
+        with pytest.raises(Halt, match="does not hold offset 3"):
+            await asyncio.wait_for(asyncio.shield(task), 30)
+    world.trusted = False
+    async with consuming(world):
+        await until_stored(world, "one", "two", "three", "five")
+
+
+async def test_count_of_transactions_equals_count_of_batches(world: World) -> None:
+    await world.publish(*[str(number) for number in range(1200)])
+    async with consuming(world):
+        await until_stored(world, *[str(number) for number in range(1200)])
+    async with world.database.begin() as transaction:
+        assert (await transaction.execute(select(func.count()).select_from(SEEN))).scalar_one() == 1200
+    assert len(world.calls) < 20

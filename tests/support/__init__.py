@@ -1,0 +1,1 @@
+"""What tests share: a clock moved by hand, a broker, readers with a deadline, builders of events."""
