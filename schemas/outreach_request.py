@@ -50,3 +50,4 @@ class OutreachRequest(Contract):
     subject: Subject | None = None
     reason: Reason | None = Field(default=None, description="why it is withdrawn")
     sealed: Sealed | None = Field(default=None, description="carried on unchanged from the answer")
+    sealed_comment: Sealed | None = Field(default=None, description="carried on unchanged from a late comment")

@@ -58,6 +58,7 @@ class Task(Contract):
     tenant: Tenant
     response_id: Identifier
     version: Revision
+    revision: Revision = Field(description="revision of the request it follows")
     title: Annotated[str, Field(max_length=150)]
     status: TaskStatus
     priority: Priority

@@ -34,7 +34,7 @@ DEAD_LETTER_RETENTION: Final = timedelta(days=90)
 KEY_SEPARATOR: Final = b":"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Topic(Generic[P]):
     """One topic of ours. `key` and `meets_by` name fields of the payload; `meets_by` decides the partition."""
 

@@ -192,6 +192,7 @@ class Consumer(Generic[T]):
             )
         if known is None:
             known = (await self._consumer.beginning_offsets([partition]))[partition]
+            self._told_kafka[partition] = known  # nothing has been read: there is nothing to tell
         self._read_before[partition] = committed or 0
         return Lane(known, trusted=self._subscription.trusted)
 

@@ -24,7 +24,8 @@ HEARTBEAT_MS: Final = 2_000
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 METADATA_MS: Final = 5_000
 LINGER_MS: Final = 2
-PROBE_MS: Final = 3_000
+# an empty fetch holds up whatever is assigned next, and readers are often assigned anew
+READER_WAIT_MS: Final = 100
 
 
 class Kafka:
@@ -80,6 +81,7 @@ class Kafka:
             auto_offset_reset=reset,
             max_poll_records=max_poll_records,
             metadata_max_age_ms=METADATA_MS,
+            fetch_max_wait_ms=READER_WAIT_MS,
         )
 
     def admin(self) -> AIOKafkaAdminClient:

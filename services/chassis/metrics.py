@@ -11,7 +11,8 @@ from typing import Final, Generic, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-M = TypeVar("M", bound=str)
+M_contra = TypeVar("M_contra", bound=str, contravariant=True)
+N_co = TypeVar("N_co", bound=str, covariant=True)
 
 ChassisMetric = Literal[
     "nps_records_total",
@@ -28,10 +29,10 @@ ChassisMetric = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Definition(Generic[M]):
+class Definition(Generic[N_co]):
     """One metric: its name, what it means and its labels."""
 
-    name: M
+    name: N_co
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
@@ -55,10 +56,10 @@ CHASSIS_METRICS: Final[tuple[Definition[ChassisMetric], ...]] = (
 _KINDS: Final = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 
 
-class Metrics(Generic[M]):
+class Metrics(Generic[M_contra]):
     """The metrics of one process, in a registry of their own."""
 
-    def __init__(self, *definitions: Iterable[Definition[M]]) -> None:
+    def __init__(self, *definitions: Iterable[Definition[M_contra]]) -> None:
         self._registry = CollectorRegistry()
         self._metrics: dict[str, Counter | Gauge | Histogram] = {
             definition.name: _KINDS[definition.kind](
@@ -68,19 +69,19 @@ class Metrics(Generic[M]):
             for definition in table
         }
 
-    def count(self, name: M, by: float = 1, **labels: str) -> None:
+    def count(self, name: M_contra, by: float = 1, **labels: str) -> None:
         """Adds to a counter."""
         metric = self._labelled(name, labels)
         assert isinstance(metric, Counter), name
         metric.inc(by)
 
-    def set(self, name: M, value: float, **labels: str) -> None:
+    def set(self, name: M_contra, value: float, **labels: str) -> None:
         """Sets a gauge."""
         metric = self._labelled(name, labels)
         assert isinstance(metric, Gauge), name
         metric.set(value)
 
-    def observe(self, name: M, value: float, **labels: str) -> None:
+    def observe(self, name: M_contra, value: float, **labels: str) -> None:
         """Adds an observation to a histogram."""
         metric = self._labelled(name, labels)
         assert isinstance(metric, Histogram), name

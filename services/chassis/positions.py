@@ -31,7 +31,7 @@ class Positions:
         Raises:
             Transient: if the database does not answer.
         """
-        async with self._database.begin() as transaction:
+        async with self._database.read() as transaction:
             rows = await transaction.execute(
                 select(POSITIONS.c.topic, POSITIONS.c.partition, POSITIONS.c.next_offset).where(
                     POSITIONS.c.consumer == self._consumer

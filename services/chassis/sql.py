@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import DateTime, Dialect, event, text
+from sqlalchemy import Connection, DateTime, Dialect, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +25,7 @@ from services.chassis.failures import Transient
 
 BUSY_TIMEOUT_MS: Final = 10_000
 POOL_SIZE: Final = 5
+READ_ONLY: Final = "nps_read_only"
 
 Transaction = AsyncConnection
 """A connection inside a transaction: what handlers are given."""
@@ -71,6 +72,19 @@ class Database:
         async with self._writer or nullcontext():
             with _Translated():
                 async with self.engine.begin() as connection:
+                    yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """A transaction that only reads: it waits for no writer, and no writer waits for it.
+
+        Raises:
+            Transient: if the database cannot be reached.
+        """
+        with _Translated():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(**{READ_ONLY: True})
+                async with connection.begin():
                     yield connection
 
     async def probe(self) -> None:
@@ -133,4 +147,9 @@ def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
         cursor.close()
 
     event.listen(engine.sync_engine, "connect", connected)
-    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+
+    def began(connection: Connection) -> None:
+        only_reads = connection.get_execution_options().get(READ_ONLY)
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+    event.listen(engine.sync_engine, "begin", began)

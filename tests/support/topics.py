@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
-
-from aiokafka.structs import TopicPartition
 
 from services.chassis.kafka import Kafka
+from services.chassis.reading import Reader, open_reader
 from services.chassis.records import Raw
 
 DEADLINE_S = 30.0
@@ -18,36 +16,27 @@ DEADLINE_S = 30.0
 @asynccontextmanager
 async def reading(kafka: Kafka, *topics: str) -> AsyncIterator[TopicReader]:
     """A reader of whole topics, from their beginning."""
-    consumer = kafka.reader()
-    await consumer.start()
-    try:
-        yield TopicReader(kafka, consumer, topics)
-    finally:
-        await consumer.stop()
+    async with open_reader(kafka) as reader:
+        await reader.assign(topics)
+        yield TopicReader(reader, topics)
 
 
 class TopicReader:
     """Reads topics from the beginning; keeps what it has read."""
 
-    def __init__(self, kafka: Kafka, consumer: Any, topics: Sequence[str]) -> None:
-        self._kafka = kafka
-        self._consumer = consumer
+    def __init__(self, reader: Reader, topics: Sequence[str]) -> None:
+        self._reader = reader
         self._topics = topics
         self.records: list[Raw] = []
 
-    async def until(
-        self, satisfied: Callable[[list[Raw]], bool], *, deadline_s: float = DEADLINE_S
-    ) -> list[Raw]:
+    async def until(self, satisfied: Callable[[list[Raw]], bool], *, deadline_s: float = DEADLINE_S) -> list[Raw]:
         """Reads until the records satisfy; fails with what was there at the deadline."""
-        consumer = self._consumer
         try:
             async with asyncio.timeout(deadline_s):
                 while not satisfied(self.records):
-                    if not consumer.assignment():
-                        await self._assign()
-                    await self._poll(200)
+                    self.records += await self._reader.more()
         except TimeoutError:
-            raise AssertionError(f"not seen within {deadline_s} s; read {len(self.records)} records") from None
+            raise AssertionError(f"not seen within {deadline_s} s; read {self.records}") from None
         return self.records
 
     async def count(self, number: int, *, deadline_s: float = DEADLINE_S) -> list[Raw]:
@@ -56,30 +45,8 @@ class TopicReader:
 
     async def to_end(self) -> list[Raw]:
         """Reads what there is at this moment."""
-        consumer = self._consumer
-        await self._assign()
-        if not consumer.assignment():
-            return self.records
-        ends = await consumer.end_offsets(consumer.assignment())
-        while any([await consumer.position(part) < end for part, end in ends.items()]):
-            await self._poll(200)
+        self.records += [raw async for raw in self._reader.to_end()]
         return self.records
-
-    async def _assign(self) -> None:
-        consumer = self._consumer
-        await consumer._client.force_metadata_update()
-        partitions = [
-            TopicPartition(self._kafka.topic(name), number)
-            for name in self._topics
-            for number in sorted(consumer.partitions_for_topic(self._kafka.topic(name)) or ())
-        ]
-        if set(partitions) != consumer.assignment():
-            consumer.assign(partitions)
-
-    async def _poll(self, timeout_ms: int) -> None:
-        fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
-        for partition, records in fetched.items():
-            self.records += [Raw.of(record, self._kafka.short(partition.topic)) for record in records]
 
 
 async def eventually(check: Callable[[], object], *, deadline_s: float = DEADLINE_S) -> None:

@@ -27,7 +27,8 @@ from services.chassis.failures import Halt
 from services.chassis.keyring.identity import Identified, Identity, Links, identified, values_of
 from services.chassis.keyring.tables import ERASED, KEYS, LINKS, SECRETS
 from services.chassis.migrating import migrate
-from services.chassis.sql import Database, Transaction, open_database
+from services.chassis.settings import SealedSettings
+from services.chassis.sql import Database, Transaction, open_database, sqlite_url
 from services.chassis.sql_dialect import insert_or_ignore, lock
 
 KEY_BYTES: Final = 32
@@ -173,7 +174,7 @@ class Keyring:
 
     async def subjects_of(self, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
         """All subjects of each subject's person, itself among them. Never remembered: decisions depend on it."""
-        async with self._database.begin() as transaction:
+        async with self._database.read() as transaction:
             mine = select(LINKS.c.identifier, LINKS.c.person).where(
                 LINKS.c.tenant == tenant, LINKS.c.identifier.in_(subjects)
             )
@@ -289,7 +290,7 @@ class Keyring:
 
     async def _look_up(self, kids: Collection[str], *, lost_allowed: bool = False) -> dict[str, Key | Erased]:
         found: dict[str, Key | Erased] = {}
-        async with self._database.begin() as transaction:
+        async with self._database.read() as transaction:
             for some in _portions(list(kids)):
                 keys = await transaction.execute(select(KEYS).where(KEYS.c.kid.in_(some)))
                 found |= {row.kid: self._key(row) for row in keys}
@@ -365,9 +366,16 @@ def parse_master_key(text: str) -> bytes:
     return key
 
 
+def keyring_url(settings: SealedSettings) -> str:
+    """Where the keyring lies."""
+    if settings.keyring_url:
+        return settings.keyring_url.get_secret_value()
+    return sqlite_url(settings.state_dir, "keyring")
+
+
 @asynccontextmanager
-async def open_keyring(url: str, master_key: str, clock: Clock) -> AsyncIterator[Keyring]:
+async def open_keyring(settings: SealedSettings, clock: Clock) -> AsyncIterator[Keyring]:
     """The keyring for the life of a process; its database is made at first use."""
-    async with open_database(url, durable=True) as database:
+    async with open_database(keyring_url(settings), durable=True) as database:
         await migrate(database, clock, "services.chassis.keyring")
-        yield Keyring(database, parse_master_key(master_key), clock)
+        yield Keyring(database, parse_master_key(settings.master_key.get_secret_value()), clock)

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from aiokafka.admin import RecordsToDelete
+from aiokafka.structs import TopicPartition
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 
 from services.chassis.clock import SystemClock
@@ -37,7 +39,7 @@ class World:
     frame: Frame
     database: Database
     trusted: bool = True
-    fails: Callable[[str], None] = lambda word: None
+    fails: Callable[[str], None] = lambda _word: None
     calls: list[list[str]] = field(default_factory=list)
 
     def consumer(self) -> Consumer[str]:
@@ -58,7 +60,9 @@ class World:
     async def publish(self, *words: str | None) -> None:
         await self.frame.publisher.publish(
             [
-                Outgoing("words", b"k", b"k", None if word is None else json.dumps(word).encode(), (("h", b"\xff\x00"),))
+                Outgoing(
+                    "words", b"k", b"k", None if word is None else json.dumps(word).encode(), (("h", b"\xff\x00"),)
+                )
                 for word in words
             ]
         )
@@ -215,9 +219,6 @@ async def test_a_worker_that_was_replaced_changes_nothing(world: World) -> None:
 
 
 async def test_records_that_are_no_longer_there_stop_our_own_topics(world: World) -> None:
-    from aiokafka.admin import RecordsToDelete
-    from aiokafka.structs import TopicPartition
-
     await world.publish("one", "two", "three")
     async with consuming(world):
         await until_stored(world, "one", "two", "three")

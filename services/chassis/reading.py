@@ -1,0 +1,97 @@
+"""Reading topics as they stand, without a group: whole, from their tail, or one partition of them alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from schemas.topic import partition_of
+from services.chassis.failures import Transient
+from services.chassis.records import Raw
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+
+    from services.chassis.kafka import Kafka
+
+POLL_MS: Final = 300
+
+
+class Reader:
+    """Reads what it is assigned; committed records alone."""
+
+    def __init__(self, kafka: Kafka, consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
+        self._kafka = kafka
+        self._consumer = consumer
+
+    async def assign(self, topics: Iterable[str], *, meets_by: bytes | None = None, tail: int | None = None) -> None:
+        """What to read next: topics by catalogue name; those that do not exist are passed over.
+
+        `meets_by` leaves of each topic the partition where that key meets; `tail` begins so many offsets before the
+        end.
+        """
+        cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001 the public call keeps a stale copy
+        partitions = []
+        for topic in topics:
+            full = self._kafka.topic(topic)
+            numbers = sorted(cluster.partitions_for_topic(full) or ())
+            if meets_by is not None and numbers:
+                numbers = [partition_of(meets_by, len(numbers))]
+            partitions += [TopicPartition(full, number) for number in numbers]
+        self._consumer.assign(partitions)
+        if not partitions:
+            return
+        starts = await self._consumer.beginning_offsets(partitions)
+        if tail is not None:
+            ends = await self._consumer.end_offsets(partitions)
+            starts = {partition: max(starts[partition], ends[partition] - tail) for partition in partitions}
+        for partition in partitions:
+            self._consumer.seek(partition, starts[partition])
+
+    async def to_end(self) -> AsyncIterator[Raw]:
+        """Every record up to where the topics ended when this was called.
+
+        Raises:
+            Transient: if Kafka fails.
+        """
+        partitions = list(self._consumer.assignment())
+        if not partitions:
+            return
+        try:
+            ends = await self._consumer.end_offsets(partitions)
+            while any([await self._consumer.position(part) < end for part, end in ends.items()]):
+                for raw in await self.more():
+                    if raw.offset < ends[TopicPartition(self._kafka.topic(raw.topic), raw.partition)]:
+                        yield raw
+        except KafkaError as error:
+            raise Transient(f"Kafka: {type(error).__name__}") from error
+
+    async def more(self, *, timeout_ms: int = POLL_MS) -> list[Raw]:
+        """What has come since; empty if nothing came within the timeout."""
+        fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
+        return [
+            Raw.of(record, self._kafka.short(partition.topic))
+            for partition, records in fetched.items()
+            for record in records
+        ]
+
+
+@asynccontextmanager
+async def open_reader(kafka: Kafka) -> AsyncIterator[Reader]:
+    """A reader; assign it before reading.
+
+    Raises:
+        Transient: if Kafka cannot be reached.
+    """
+    consumer = kafka.reader()
+    try:
+        await consumer.start()
+        yield Reader(kafka, consumer)
+    except KafkaError as error:
+        raise Transient(f"Kafka: {type(error).__name__}") from error
+    finally:
+        await consumer.stop()

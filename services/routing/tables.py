@@ -1,0 +1,37 @@
+"""Routing's tables: how each answer stands, and whom not to write to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table
+
+from services.chassis.sql import Utc
+
+ROUTING: Final = MetaData()
+
+ANSWERS: Final = Table(
+    "answers",
+    ROUTING,
+    Column("tenant", String(63), primary_key=True),
+    Column("response_id", String(200), primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("digest", String(32)),
+    Column("number", Integer, nullable=False),
+    Column("past", Boolean, nullable=False),
+    Column("answer", LargeBinary),
+    Column("comment", LargeBinary),
+    Column("mail", String(10)),
+    Column("task", String(10)),
+    Column("rule", String(63)),
+    Column("first_decided_at", Utc),
+)
+
+SUPPRESSIONS: Final = Table(
+    "suppressions",
+    ROUTING,
+    Column("tenant", String(63), primary_key=True),
+    Column("subject", String(32), primary_key=True),
+    Column("reason", String(20), nullable=False),
+    Column("since", Utc, nullable=False),
+)

@@ -1,0 +1,116 @@
+"""Routing on a real Kafka and a real database: answers in, decisions and commands out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import pytest
+
+from schemas.decision import Decision
+from schemas.message import Message
+from schemas.outreach_request import OutreachRequest
+from schemas.response import Response
+from schemas.topics import DECISIONS, MESSAGES, OUTREACH, RESPONSES
+from services.chassis.business import Business
+from services.chassis.frame import Frame, open_frame
+from services.chassis.keyring import Keyring
+from services.chassis.lifecycle import Assembly
+from services.chassis.metrics import CHASSIS_METRICS, Metrics
+from services.chassis.records import Cause, outgoing
+from services.chassis.settings import SealedSettings
+from services.chassis.sql_service import wanted_topics
+from services.routing import READS, WRITES
+from services.routing.app import routing
+from services.routing.settings import RoutingSettings
+from tests.support.answers import answered
+from tests.support.clocks import ManualClock
+from tests.support.hosting import hosted
+from tests.support.sealing import sealed
+from tests.support.topics import reading
+
+
+@dataclass
+class World:
+    frame: Frame
+    keyring: Keyring
+    clock: ManualClock
+    settings: RoutingSettings
+    business: Business
+
+    def routing(self) -> AbstractAsyncContextManager[Assembly]:
+        return routing(self.settings, self.business, self.clock)
+
+    async def publish(self, *answers: Response) -> None:
+        cause = Cause("intake", self.clock.now())
+        await self.frame.publisher.publish(
+            [outgoing(RESPONSES, a, f"{a.response_id}/{a.revision}", cause) for a in answers]
+        )
+
+    async def decisions(self, number: int) -> list[Decision]:
+        async with reading(self.frame.kafka, DECISIONS.name) as reader:
+            return [DECISIONS.decode(raw.headers, raw.value) for raw in await reader.count(number)]
+
+    async def messages(self) -> list[Message]:
+        async with reading(self.frame.kafka, MESSAGES.name) as reader:
+            return [MESSAGES.decode(raw.headers, raw.value) for raw in await reader.to_end()]
+
+    async def requests(self) -> list[OutreachRequest]:
+        async with reading(self.frame.kafka, OUTREACH.name) as reader:
+            return [OUTREACH.decode(raw.headers, raw.value) for raw in await reader.to_end()]
+
+
+@pytest.fixture
+async def world(
+    sealed_settings: SealedSettings, keyring: Keyring, clock: ManualClock, business: Business
+) -> AsyncIterator[World]:
+    settings = RoutingSettings(**sealed_settings.model_dump())
+    topics = wanted_topics(READS, WRITES, settings.partitions)
+    async with open_frame("test", settings, clock, Metrics(CHASSIS_METRICS), topics) as frame:
+        yield World(frame, keyring, clock, settings, business)
+
+
+async def test_each_band_leads_to_its_one_action(world: World) -> None:
+    for score in (9, 7, 3):
+        await world.publish(await sealed(world.keyring, answered(score), email=f"a{score}@example.org"))
+    async with hosted(world.routing()):
+        decisions = await world.decisions(3)
+    assert {(d.band, d.action, d.outcome) for d in decisions} == {
+        ("promoter", "perk", "action"),
+        ("passive", "offer", "action"),
+        ("detractor", "outreach", "action"),
+    }
+    assert sorted(message.command for message in await world.messages()) == ["offer", "perk"]
+    assert [request.command for request in await world.requests()] == ["open"]
+
+
+async def test_a_redelivered_answer_leads_to_nothing_more(world: World) -> None:
+    answer = await sealed(world.keyring, answered(9), email="a@example.org")
+    await world.publish(answer, answer)
+    async with hosted(world.routing()):
+        await world.decisions(1)
+    last = await sealed(world.keyring, answered(8), email="b@example.org")
+    await world.publish(answer, last)
+    async with hosted(world.routing()):
+        decisions = await world.decisions(2)
+    assert [decision.response_id for decision in decisions] == [answer.response_id, last.response_id]
+
+
+async def test_an_edit_across_a_border_withdraws_the_mail_and_opens_the_task(world: World) -> None:
+    answer = await sealed(world.keyring, answered(9, response_id="r"), email="a@example.org")
+    await world.publish(answer, answer.model_copy(update={"revision": 2, "score": 2, "digest": "1" * 32}))
+    async with hosted(world.routing()):
+        await world.decisions(2)
+    assert [(m.command, m.revision) for m in await world.messages()] == [("perk", 1), ("none", 2)]
+    assert [(r.command, r.revision) for r in await world.requests()] == [("open", 2)]
+
+
+async def test_who_is_erased_gets_nothing(world: World) -> None:
+    answer = await sealed(world.keyring, answered(9), email="a@example.org")
+    assert answer.subject
+    await world.keyring.erase("default", [answer.subject])
+    await world.publish(answer)
+    async with hosted(world.routing()):
+        (decision,) = await world.decisions(1)
+    assert (decision.outcome, decision.reason) == ("suppressed", "erased")
