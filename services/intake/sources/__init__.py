@@ -1,0 +1,1 @@
+"""Senders whose form is their own: one module each, that verifies the raw bytes and then parses them."""
