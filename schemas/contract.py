@@ -18,13 +18,18 @@ LONGEST_TEXT: Final = 20_000
 class Contract(BaseModel):
     """A frozen fact or command. Readers ignore fields they do not know; writers never send any."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+    # an error that quoted its input would carry it into logs
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
+
+    def to_json(self) -> bytes:
+        """As it is written to a topic: what is none is left out."""
+        return self.model_dump_json(exclude_none=True).encode()
 
 
 class Stranger(BaseModel):
     """What somebody else sends us: read strictly, so that a misspelt field is an error and not a silence."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -41,8 +41,8 @@ class Decision(Contract):
     response_revision: Revision = Field(description="the revision of the answer it was made on")
     outcome: Literal["action", "none", "suppressed", "withdrawn", "closed"]
     action: Action
-    band: Band | None
-    rule: Name | None = Field(description="the rule of the playbook that matched")
+    band: Band | None = Field(default=None, description="none where there is no score")
+    rule: Name | None = Field(default=None, description="the rule of the playbook that matched; none if none did")
     playbook: Name
     reason: Reason | None = None
     detail: ShortText | None = Field(default=None, description="the evidence, without personal data")

@@ -52,7 +52,7 @@ class Delivery(Contract):
     revision: Revision = Field(description="revision of the command it follows")
     version: Revision = Field(description="counts the changes of this delivery")
     kind: Literal["perk", "offer", "none"]
-    template: Name | None
+    template: Name | None = None
     state: State
     reason: Reason | Literal["too_late"] | None = None
     detail: ShortText | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from schemas.contract import (
     Band,
@@ -47,6 +47,12 @@ class Agent(Contract):
     team: Identifier | None = None
 
 
+class SubmittedAgent(Agent):
+    """The same as a sender gives it: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Submission(Stranger):
     """An answer as a sender publishes it, with personal data in clear. Unknown fields are refused.
 
@@ -66,7 +72,7 @@ class Submission(Stranger):
     survey_id: Identifier | None = None
     touchpoint: ShortText | None = Field(default=None, description="what the customer had just done")
     segments: Segments = Field(default_factory=dict)
-    agent: Agent | None = None
+    agent: SubmittedAgent | None = None
     callback_requested: bool = False
     solicited: bool = Field(default=True, description="whether the customer was asked")
     test: bool = Field(default=False, description="a trial: enters no count and reaches nobody")

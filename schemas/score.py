@@ -18,7 +18,7 @@ class Window(Contract):
 
     name: Name
     kind: Literal["rolling", "calendar", "all_time"]
-    start: Moment | None = Field(description="inclusive")
+    start: Moment | None = Field(default=None, description="inclusive")
     end: Moment = Field(description="exclusive; of a rolling window the moment of as_of")
     edge_minutes: int = Field(description="how far the start may be off: the width of a bucket; 0 if exact")
 
@@ -36,9 +36,9 @@ class Verdict(Contract):
     """This window against the one before it that does not overlap with it."""
 
     direction: Literal["up", "down", "no_evidence"]
-    delta: float | None = Field(description="points; none where one of the windows is empty")
-    z: float | None
-    p: float | None = Field(description="two-sided")
+    delta: float | None = Field(default=None, description="points; none where one of the windows is empty")
+    z: float | None = None
+    p: float | None = Field(default=None, description="two-sided")
 
 
 class Target(Contract):
@@ -61,10 +61,14 @@ class Score(Contract):
     passives: Count
     detractors: Count
     histogram: list[Count] = Field(min_length=11, max_length=11, description="answers with score 0, 1, ... 10")
-    nps: float | None = Field(ge=-100, le=100, description="none where n is 0")
-    interval: Interval | None
+    nps: float | None = Field(default=None, ge=-100, le=100, description="none where n is 0")
+    interval: Interval | None = Field(default=None, description="none where n is 0")
     verdict: Verdict | None = Field(default=None, description="none for all_time")
     enough: bool = Field(description="whether the interval is as narrow as the tenant asks for")
     needed: Count = Field(description="answers still missing until it is")
     target: Target | None = None
     distance: float | None = Field(default=None, description="nps minus target, in points")
+
+    def to_json(self) -> bytes:
+        """As it is written to a topic: null is said, since a window without answers has no score, not 0."""
+        return self.model_dump_json().encode()

@@ -32,6 +32,7 @@ DEAD_LETTER_SUFFIX: Final = ".dlq"
 DEAD_LETTER_RETENTION: Final = timedelta(days=90)
 
 KEY_SEPARATOR: Final = b":"
+LONGEST_LENGTH: Final = 9  # digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,12 +114,20 @@ def split_key(key: bytes) -> tuple[str, ...]:
     parts = []
     rest = key
     while rest:
-        length, separator, rest = rest.partition(KEY_SEPARATOR)
-        if not separator or not length.isdigit() or int(length) > len(rest):
+        digits, separator, rest = rest.partition(KEY_SEPARATOR)
+        length = int(digits) if digits.isdigit() and len(digits) < LONGEST_LENGTH else len(rest) + 1
+        if not separator or length > len(rest):
             raise Malformed.of("key", "not a length-prefixed key")
-        parts.append(rest[: int(length)].decode())
-        rest = rest[int(length) :]
+        parts.append(_part(rest[:length]))
+        rest = rest[length:]
     return tuple(parts)
+
+
+def _part(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed.of("key", "not UTF-8") from error
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -135,33 +135,49 @@ class Business:
         else:
             found.append(self._at((TENANTS,), f"{TENANTS}: required, a section for each tenant"))
         for path, sections in places.items():
-            if sections is None:
-                continue
-            if not isinstance(sections, dict):
-                found.append(self._at(path, f"{'.'.join(map(str, path))}: must have a section a service"))
-                continue
-            for key in sections.keys() - self._services:
-                services = ", ".join(sorted(self._services))
-                found.append(
-                    self._at((*path, key), f"{'.'.join(map(str, path))}.{key}: no such section; there are {services}")
-                )
+            found += self._wrong_sections(path, sections)
+        return found
+
+    def _wrong_sections(self, path: Path_, sections: object) -> list[str]:
+        """What is wrong with the shape of one tenant, or of the defaults."""
+        if not isinstance(path[-1], str):
+            return [self._at(path, f"{_dotted(path)}: a tenant's name is text: put it in quotes")]
+        if sections is None:
+            return []
+        if not isinstance(sections, dict):
+            return [self._at(path, f"{_dotted(path)}: must have a section a service")]
+        found = []
+        services = ", ".join(sorted(self._services))
+        for key, section in sections.items():
+            place = (*path, key)
+            if key not in self._services:
+                found.append(self._at(place, f"{_dotted(place)}: no such section; there are {services}"))
+            elif not isinstance(section, dict | None):
+                found.append(self._at(place, f"{_dotted(place)}: must be a mapping"))
         return found
 
     def _problem(self, path: Path_, fallback: Path_, location: Path_, message: str) -> str:
         """One line for a value that is wrong, found in the tenant's own section or in the defaults."""
-        own, shared = (*path, *location), (*fallback, *location)
-        place = own if any(own in file.lines for file in self._files) else shared
-        if not any(place in file.lines for file in self._files):
-            place = path
+        in_own, in_shared = (self._depth((*start, *location)) - len(start) for start in (path, fallback))
+        place = (*fallback, *location) if in_shared > max(in_own, 0) else (*path, *location)
         reason = message.removeprefix("Value error, ")
-        return self._at(place, f"{'.'.join(map(str, own))}: {reason[:1].lower() + reason[1:]}")
+        return self._at(place, f"{_dotted(place)}: {reason[:1].lower() + reason[1:]}")
+
+    def _depth(self, path: Path_) -> int:
+        """How much of a path stands in any of the files."""
+        lengths = range(len(path), 0, -1)
+        return next((n for n in lengths if any(path[:n] in file.lines for file in self._files)), 0)
 
     def _at(self, path: Path_, message: str) -> str:
+        known = path[: self._depth(path)]
         for file in reversed(self._files):
-            for length in range(len(path), 0, -1):
-                if path[:length] in file.lines:
-                    return f"{file.name}:{file.lines[path[:length]]}: {message}"
+            if known in file.lines:
+                return f"{file.name}:{file.lines[known]}: {message}"
         return f"{self._files[-1].name}:1: {message}"
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(map(str, path))
 
 
 def _laid_over(below: Tree, above: Tree) -> Tree:
@@ -175,7 +191,7 @@ def _laid_over(below: Tree, above: Tree) -> Tree:
 
 def _read(path: Path) -> _File:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         tree = yaml.safe_load(text) or {}
     except OSError as error:
@@ -183,6 +199,8 @@ def _read(path: Path) -> _File:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadBusiness(f"{path}:{line}: no YAML: {error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadBusiness(f"{path}: no YAML: {error}") from error
     if not isinstance(tree, dict):
         raise BadBusiness(f"{path}:1: must be a mapping with {DEFAULTS} and {TENANTS}")
     lines: dict[Path_, int] = {}

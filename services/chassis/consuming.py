@@ -11,16 +11,16 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from aiokafka import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from schemas.malformed import Malformed
+from services.chassis.assignments import Assignments
 from services.chassis.failures import Fenced, Halt, Transient
 from services.chassis.lane import TRIES, Lane, Next
 from services.chassis.logs import logger
@@ -73,23 +73,6 @@ class Subscription(Generic[T]):
     batch: int = 500
 
 
-class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
-    """Pauses what is assigned before any of it is read. Awaits nothing: `getmany` would run on meanwhile."""
-
-    def __init__(self, consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
-        self._consumer = consumer
-        self.new: set[TopicPartition] | None = None
-
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """What was in hand is fenced by its position; there is nothing to give back."""
-        del revoked
-
-    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Nothing is read before it has been seeked."""
-        self._consumer.pause(*assigned)
-        self.new = set(assigned)
-
-
 class Consumer(Generic[T]):
     """Feeds the records of a subscription to `process`, which returns once the effect is durable."""
 
@@ -111,7 +94,7 @@ class Consumer(Generic[T]):
         self._health = frame.health
         self._metrics = frame.metrics
         self._consumer = frame.kafka.consumer(subscription.group, max_poll_records=subscription.batch)
-        self._assignments = _Assignments(self._consumer)
+        self._assignments = Assignments(self._consumer)
         self._lanes: dict[TopicPartition, Lane] = {}
         self._read_before: dict[TopicPartition, int] = {}
         self._told_kafka: dict[TopicPartition, int] = {}
@@ -155,7 +138,7 @@ class Consumer(Generic[T]):
             await self._out_of_range(error)
             return
         for partition, records in fetched.items():
-            if self._assignments.new is None and partition in self._lanes:
+            if self._assignments.settled and partition in self._lanes:
                 await self._feed(partition, records)
         if self._clock.now() >= self._report_due:
             self._report_due = self._clock.now() + COMMIT_EVERY
@@ -179,9 +162,10 @@ class Consumer(Generic[T]):
             self._health.waits(what, f"{type(error).__name__} {error}")
             return
         self._health.goes_on(what)
+        for partition in self._lanes:  # what waited here starts afresh, or waits elsewhere
+            self._health.goes_on(f"{self._group} {partition.topic}[{partition.partition}]")
         self._lanes = lanes
-        if self._assignments.new is assigned:
-            self._assignments.new = None
+        self._assignments.taken(assigned)
 
     async def _lane(self, partition: TopicPartition, known: int | None) -> Lane:
         committed = await self._consumer.committed(partition)
@@ -198,8 +182,9 @@ class Consumer(Generic[T]):
 
     def _resume_due(self) -> None:
         now = self._clock.now()
+        held = self._consumer.assignment()
         for partition, lane in self._lanes.items():
-            if lane.is_due(now):
+            if lane.is_due(now) and partition in held:
                 lane.paused_until = None
                 self._consumer.resume(partition)
 
@@ -212,14 +197,13 @@ class Consumer(Generic[T]):
             try:
                 await self._attempt(partition, lane, waiting[:taken])
             except Fenced:
-                self._consumer.pause(partition)
-                self._assignments.new = self._assignments.new or set(self._consumer.assignment())
+                self._assignments.again()
                 return
             except Halt:
                 raise
             except Exception as error:  # noqa: BLE001 the one place: whatever it is, the record is not lost
                 await self._failed(partition, lane, waiting[:taken], error)
-                if lane.paused_until is not None:
+                if lane.paused_until is not None or not self._assignments.settled:
                     return
             waiting = [raw for raw in waiting if raw.offset >= lane.position]
 
@@ -267,10 +251,13 @@ class Consumer(Generic[T]):
                 await self._process(self._skip(partition, lane.position, raws[0].offset + 1))
                 self._advanced(partition, lane, raws[0].offset + 1)
                 return
+            except Fenced:
+                self._assignments.again()
+                return
             except Transient as unavailable:
                 down = str(unavailable)
                 lane.dependency_down(now, spread)
-        if self._assignments.new is None:
+        if partition in self._consumer.assignment():
             self._consumer.pause(partition)
             self._consumer.seek(partition, lane.position)
         self._health.waits(f"{self._group} {partition.topic}[{partition.partition}]", down or "a batch fails")
@@ -298,7 +285,7 @@ class Consumer(Generic[T]):
         if lane.saw(raw.offset, dead=True):
             _log.error("partition.too_many_dead", topic=raw.topic, partition=raw.partition, stopped=lane.broken)
         if lane.broken:
-            if self._assignments.new is None:
+            if partition in self._consumer.assignment():
                 self._consumer.pause(partition)
             self._health.waits(f"{self._group} {partition.topic}[{raw.partition}]", "half of its records are dead")
 
@@ -314,20 +301,23 @@ class Consumer(Generic[T]):
                 raise Halt(
                     f"{partition.topic}[{partition.partition}] does not hold offset {offset} any more"
                 ) from error
-            lane = self._lanes[partition]
-            first = (await self._consumer.beginning_offsets([partition]))[partition]
-            _log.error(
-                "records.missed", topic=partition.topic, partition=partition.partition, since=offset, until=first
-            )
-            self._metrics.count(
-                "nps_records_missed_total",
-                max(first - offset, 0),
-                group=self._group,
-                topic=self._kafka.short(partition.topic),
-            )
-            await self._process(self._skip(partition, lane.position, first))
-            lane.advanced(first)
-            self._consumer.seek(partition, first)
+            try:
+                await self._pass_over(partition, offset)
+            except (Fenced, Transient, KafkaError):
+                self._assignments.again()
+                return
+
+    async def _pass_over(self, partition: TopicPartition, offset: int) -> None:
+        lane = self._lanes.get(partition)
+        if lane is None:
+            return
+        first = (await self._consumer.beginning_offsets([partition]))[partition]
+        await self._process(self._skip(partition, lane.position, first))
+        lane.advanced(first)
+        self._consumer.seek(partition, first)
+        _log.error("records.missed", topic=partition.topic, partition=partition.partition, since=offset, until=first)
+        missed, topic = max(first - offset, 0), self._kafka.short(partition.topic)
+        self._metrics.count("nps_records_missed_total", missed, group=self._group, topic=topic)
 
     def _skip(self, partition: TopicPartition, start: int, end: int) -> Batch[T]:
         async def refuse(_raw: Raw, _error: Malformed) -> None:
@@ -340,7 +330,7 @@ class Consumer(Generic[T]):
         news = {
             partition: lane.position
             for partition, lane in self._lanes.items()
-            if self._told_kafka.get(partition) != lane.position and self._assignments.new is None
+            if self._told_kafka.get(partition) != lane.position and self._assignments.settled
         }
         if not news:
             return

@@ -77,26 +77,31 @@ class DeadLetters:
         self._sealer = sealer
 
     async def write(self, raw: Raw, error: Exception, *, attempts: int, now: datetime) -> UUID:
-        """Returns once the letter is durable.
+        """Returns once the letter is durable. Of a record larger than Kafka takes, it says that there was one.
 
         Raises:
             Transient: if Kafka or the keyring does not answer.
         """
         letter = letter_id(self._group, raw)
-        headers = (
-            *_connect_headers(self._group, raw, error),
+        ours = (
             (OWN + "id", str(letter).encode()),
             (OWN + "attempts", str(attempts).encode()),
             (OWN + "failed_at", now.isoformat().encode()),
         )
-        if self._sealer:
-            sealed = await self._sealer.seal_letter(letter, _packed(raw))
-            value = sealed.model_dump_json().encode() if sealed else None
-            record = _outgoing(raw.topic, letter.bytes, value, (("content-type", SEALED_TYPE.encode()), *headers))
-        else:
-            record = _outgoing(raw.topic, raw.key, raw.value, (*raw.headers, *headers))
-        await self._publisher.publish([record])
+        record = await self._record(letter, raw, (*_connect_headers(self._group, raw, error), *ours))
+        try:
+            await self._publisher.publish([record])
+        except Malformed as too_large:
+            headers = (*_connect_headers(self._group, raw, too_large), *ours)
+            await self._publisher.publish([_outgoing(raw.topic, letter.bytes, None, headers)])
         return letter
+
+    async def _record(self, letter: UUID, raw: Raw, headers: tuple[tuple[str, bytes], ...]) -> Outgoing:
+        if self._sealer is None:
+            return _outgoing(raw.topic, raw.key, raw.value, (*raw.headers, *headers))
+        sealed = await self._sealer.seal_letter(letter, _packed(raw))
+        value = sealed.model_dump_json().encode() if sealed else None
+        return _outgoing(raw.topic, letter.bytes, value, (("content-type", SEALED_TYPE.encode()), *headers))
 
 
 async def read_letter(raw: Raw, sealer: Sealer | None) -> DeadLetter:

@@ -33,11 +33,11 @@ async def check_not_restored(kafka: Kafka, database: Database, database_id: str,
     """
     async with database.read() as transaction:
         ours = await last_number(transaction, OUTBOX)
-        fresh = not (await transaction.execute(select(func.count()).select_from(POSITIONS))).scalar_one()
+        read = (await transaction.execute(select(func.count()).select_from(POSITIONS))).scalar_one()
     async with open_reader(kafka) as reader:
         await reader.assign(outputs, tail=TAIL)
         published = await _last_numbers(reader)
-    if fresh and published:
+    if published and not ours and not read:
         raise Halt("Kafka holds what we published, and the database is empty: it was lost. Run `nps recover`")
     if published.get(database_id, 0) > ours:
         raise Halt(

@@ -47,7 +47,8 @@ def bind(settings: ServiceSettings) -> socket.socket:
     if not settings.on_loopback and settings.access_token is None:
         raise Halt(f"NPS_HTTP_HOST is {settings.http_host}, which others can reach: set NPS_ACCESS_TOKEN")
     try:
-        return socket.create_server((settings.http_host, settings.http_port), reuse_port=False)
+        family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
+        return socket.create_server((settings.http_host, settings.http_port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Halt(f"port {settings.http_port} is taken: stop what uses it or set NPS_HTTP_PORT") from error
@@ -105,6 +106,7 @@ async def run(settings: ServiceSettings, opening: AbstractAsyncContextManager[As
         stopped.cancel()
         if not opened.done():
             opened.cancel()
+            await asyncio.wait([opened])
             return
         assembly = opened.result()
         _log.info("service.ready", port=listening.getsockname()[1])

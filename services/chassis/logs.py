@@ -19,11 +19,13 @@ PERSONAL: Final = frozenset(
     {"email", "phone", "name", "comment", "text", "note", "customer", "customer_id", "account_id", "address", "body"}
 )
 _ADDRESS: Final = re.compile(r"[^\s@<>\"'=:,;()\[\]]+@[^\s@<>\"',;()\[\]]+")
+_STRUCTLOGS_OWN: Final = frozenset({"_record", "_from_structlog"})
 _CHATTY: Final = {
     "aiokafka": logging.ERROR,
     "aiosqlite": logging.WARNING,
     "alembic": logging.WARNING,
     "faust": logging.ERROR,
+    "mode": logging.ERROR,
 }
 
 Line = MutableMapping[str, Any]  # structlog's own type for an event
@@ -31,17 +33,19 @@ Line = MutableMapping[str, Any]  # structlog's own type for an event
 
 def without_personal_data(_logger: object, _method: str, line: Line) -> Line:
     """Drops personal keys and masks addresses, in nested values too."""
-    return {key: _masked(value) for key, value in line.items() if key not in PERSONAL}
+    return {
+        key: value if key in _STRUCTLOGS_OWN else _masked(value) for key, value in line.items() if key not in PERSONAL
+    }
 
 
 def _masked(value: object) -> object:
-    if isinstance(value, str):
-        return _ADDRESS.sub("***", value)
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items() if key not in PERSONAL}
-    if isinstance(value, list | tuple):
+        return {_masked(key): _masked(item) for key, item in value.items() if key not in PERSONAL}
+    if isinstance(value, list | tuple | set | frozenset):
         return [_masked(item) for item in value]
-    return value
+    return _ADDRESS.sub("***", str(value))
 
 
 def configure(form: Format, level: str, service: str) -> None:

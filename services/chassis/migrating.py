@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import os
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from alembic import command
 from alembic.config import Config
@@ -19,6 +22,8 @@ from services.chassis.sql_dialect import lock
 from services.chassis.tables import IDENTITY
 
 _HERE: Final = Path(__file__).parent / "migrations"
+# Alembic keeps what it is doing in globals: two databases of one process take turns
+_turns: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
 
 
 async def migrate(database: Database, clock: Clock, *packages: str) -> str:
@@ -30,7 +35,8 @@ async def migrate(database: Database, clock: Clock, *packages: str) -> str:
         Halt: if the database is newer than the code.
     """
     folders = [_HERE / "versions", *(_folder_of(package) for package in packages)]
-    async with database.begin() as transaction:
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    async with turn, database.begin() as transaction:
         await lock(transaction, ["migrations"])
         await transaction.run_sync(_upgrade, folders)
         known = (await transaction.execute(select(IDENTITY.c.database_id))).scalar_one_or_none()
@@ -48,11 +54,16 @@ def _folder_of(package: str) -> Path:
 def configuration(connection: Connection, folders: list[Path]) -> Config:
     """Alembic's configuration for one connection."""
     config = Config()
-    config.set_main_option("script_location", str(_HERE))
+    config.set_main_option("script_location", _literally(_HERE))
     config.set_main_option("path_separator", "os")
-    config.set_main_option("version_locations", ":".join(str(folder) for folder in folders))
+    config.set_main_option("version_locations", os.pathsep.join(_literally(folder) for folder in folders))
     config.attributes["connection"] = connection
     return config
+
+
+def _literally(path: Path) -> str:
+    """A path as Alembic's configuration takes it, which gives `%` a meaning of its own."""
+    return str(path).replace("%", "%%")
 
 
 def _upgrade(connection: Connection, folders: list[Path]) -> None:

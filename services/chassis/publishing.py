@@ -13,12 +13,14 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     KafkaError,
     MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
     ProducerFenced,
     UnknownTopicOrPartitionError,
 )
 
-from schemas.topic import partition_of
+from schemas.topic import DEAD_LETTER_SUFFIX, partition_of
 from services.chassis.failures import Fenced, Halt, Malformed, Transient
+from services.chassis.kafka import MAX_REQUEST_BYTES
 from services.chassis.metrics import ChassisMetric, Metrics
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from services.chassis.records import Outgoing
 
 PATIENCE: Final = timedelta(seconds=10)
+# Kafka's default for a topic is 1,048,588. What the broker refused, an idempotent producer would not get over: the
+# numbers it gives to records have moved on.
+LARGEST_RECORD: Final = 1_000_000
+RECORD_OVERHEAD: Final = 1_000
 
 
 class Publisher:
@@ -42,6 +48,7 @@ class Publisher:
         Raises:
             Transient: if that took too long; a record may still arrive later.
             Malformed: if a record is larger than Kafka takes.
+            Halt: if a topic does not exist, or the producer cannot go on.
         """
         if not records:
             return
@@ -53,6 +60,8 @@ class Publisher:
             raise Transient(f"Kafka did not acknowledge within {patience.total_seconds():.0f} s") from error
         except MessageSizeTooLargeError as error:
             raise Malformed.of("body", "larger than Kafka takes") from error
+        except OutOfOrderSequenceNumber as error:
+            raise Halt("Kafka refused a record, and this producer cannot go on after it: start anew") from error
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
         for record in records:
@@ -95,6 +104,7 @@ class FencedPublisher:
         Raises:
             Fenced: if somebody took the name; this publisher is of no use any more.
             Transient: if Kafka fails; take over anew with another publisher.
+            Malformed: if a record is larger than Kafka takes.
         """
         try:
             async with self._producer.transaction():
@@ -111,6 +121,9 @@ class FencedPublisher:
 
 
 async def _send(kafka: Kafka, producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[object]:
+    largest = MAX_REQUEST_BYTES if record.topic.endswith(DEAD_LETTER_SUFFIX) else LARGEST_RECORD
+    if _size(record) > largest:
+        raise Malformed.of("body", "larger than Kafka takes")
     topic = kafka.topic(record.topic)
     try:
         partitions = await producer.partitions_for(topic)
@@ -124,6 +137,11 @@ async def _send(kafka: Kafka, producer: AIOKafkaProducer, record: Outgoing) -> a
         headers=list(record.headers),
     )
     return acknowledged
+
+
+def _size(record: Outgoing) -> int:
+    headers = sum(len(name) + len(content) for name, content in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers + RECORD_OVERHEAD
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ class Cause:
 def outgoing(topic: Topic[C], payload: C, event_id: str, cause: Cause) -> Outgoing:
     """A payload as a CloudEvent in binary mode, in the trace it belongs to."""
     event = cloudevents.Event(
-        data=payload.model_dump_json(exclude_none=True).encode(),
+        data=payload.to_json(),
         id=event_id,
         source=f"/nps-loop/{cause.service}",
         type=topic.event_type,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, FilePath, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -30,24 +31,38 @@ class _SecretFiles(PydanticBaseSettingsSource):
     """Reads `NPS_<SECRET>_FILE`: how orchestrators hand over secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # the library's signature
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}")
-        if path is None or not _is_secret(field):
+        path = _secret_file(field_name, field)
+        if path is None or _unreadable(path):
             return None, field_name, False
-        return Path(path).read_text().strip(), field_name, False
+        return path.read_text().strip(), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}
 
 
-def _is_secret(field: FieldInfo) -> bool:
-    return "SecretStr" in str(field.annotation)
+def _secret_file(field_name: str, field: FieldInfo) -> Path | None:
+    path = os.environ.get(f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}")
+    return Path(path) if path and "SecretStr" in str(field.annotation) else None
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a file cannot be read; none if it can."""
+    try:
+        path.read_text()
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return f"{path} is no text"
+    return None
 
 
 class ServiceSettings(BaseSettings):
     """What every service needs to know."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="brokers, host:port, comma separated")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -58,11 +73,11 @@ class ServiceSettings(BaseSettings):
     )
     kafka_username: str | None = Field(default=None, description="user name, with a SASL protocol")
     kafka_password: SecretStr | None = Field(default=None, description="password, with a SASL protocol")
-    kafka_ca_file: Path | None = Field(
+    kafka_ca_file: FilePath | None = Field(
         default=None, description="PEM of the authority the brokers' certificates come from"
     )
-    kafka_cert_file: Path | None = Field(default=None, description="PEM of our own certificate, for mutual TLS")
-    kafka_key_file: Path | None = Field(default=None, description="PEM of our own key, for mutual TLS")
+    kafka_cert_file: FilePath | None = Field(default=None, description="PEM of our own certificate, for mutual TLS")
+    kafka_key_file: FilePath | None = Field(default=None, description="PEM of our own key, for mutual TLS")
     topic_prefix: str = Field(
         default="", pattern=r"^[a-zA-Z0-9._-]*$", description="stands before every topic and group"
     )
@@ -96,11 +111,13 @@ class ServiceSettings(BaseSettings):
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, _SecretFiles(settings_cls)
 
-    @model_validator(mode="after")
-    def _complete(self) -> ServiceSettings:
-        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
-            raise ValueError(f"kafka_username, kafka_password: required with {self.kafka_security_protocol}")
-        return self
+    @field_validator("kafka_username", "kafka_password")
+    @classmethod
+    def _given_with_sasl(cls, value: str | SecretStr | None, info: ValidationInfo) -> str | SecretStr | None:
+        protocol = info.data.get("kafka_security_protocol", "")
+        if value is None and protocol.startswith("SASL"):
+            raise ValueError(f"required with {protocol}")
+        return value
 
     @property
     def on_loopback(self) -> bool:
@@ -131,19 +148,32 @@ def load(settings: type[S], **given: Any) -> S:  # values of any type, checked b
     Raises:
         BadSettings: listing every problem.
     """
+    files = {name: _secret_file(name, field) for name, field in settings.model_fields.items() if name not in given}
+    reasons = {name: _unreadable(path) for name, path in files.items() if path}
+    problems = {f"{PREFIX}{name.upper()}{FILE_SUFFIX}": reason for name, reason in reasons.items() if reason}
     try:
-        return settings(**given)
+        loaded = settings(**given)
     except ValidationError as error:
-        lines = [_line(item["loc"], item["msg"]) for item in error.errors(include_input=False, include_url=False)]
-        raise BadSettings("settings are wrong or missing:\n" + "\n".join(f"  {line}" for line in lines)) from error
-    except OSError as error:
-        raise BadSettings(f"settings are wrong or missing:\n  a secret cannot be read: {error}") from error
+        for item in error.errors(include_input=False, include_url=False):
+            name, reason = _problem(item["loc"], item["msg"])
+            if name + FILE_SUFFIX not in problems:
+                problems[name] = reason
+        raise _bad(problems) from error
+    if problems:
+        raise _bad(problems)
+    return loaded
 
 
-def _line(location: tuple[int | str, ...], message: str) -> str:
+def _bad(problems: Mapping[str, str]) -> BadSettings:
+    lines = [f"  {name}: {reason}" for name, reason in problems.items()]
+    return BadSettings("settings are wrong or missing:\n" + "\n".join(lines))
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> tuple[str, str]:
+    """The setting and what is wrong with it; a service's own check of several names them in its message."""
     reason = message.removeprefix("Value error, ")
     if not location:
         names, _, rest = reason.partition(": ")
-        return f"{', '.join(PREFIX + name.upper() for name in names.split(', '))}: {rest}"
-    name = PREFIX + str(location[0]).upper()
-    return f"{name}: {'required' if reason == 'Field required' else reason[:1].lower() + reason[1:]}"
+        return ", ".join(PREFIX + name.upper() for name in names.split(", ")), rest
+    reason = "required" if reason == "Field required" else reason[:1].lower() + reason[1:]
+    return PREFIX + str(location[0]).upper(), reason

@@ -26,6 +26,8 @@ from services.chassis.failures import Transient
 BUSY_TIMEOUT_MS: Final = 10_000
 POOL_SIZE: Final = 5
 READ_ONLY: Final = "nps_read_only"
+NOT_NOW: Final = ("08", "40", "53", "55P03", "57P")
+"""SQLSTATE: no connection, rolled back to let another go on, out of something, locked, shutting down or starting."""
 
 Transaction = AsyncConnection
 """A connection inside a transaction: what handlers are given."""
@@ -106,8 +108,10 @@ class _Translated:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OperationalError | InterfaceError | PoolTimeout | ConnectionError | TimeoutError):
             raise Transient(f"database: {type(getattr(error, 'orig', error)).__name__}") from error
-        if isinstance(error, DBAPIError) and error.connection_invalidated:
-            raise Transient("database: the connection was lost") from error
+        if isinstance(error, DBAPIError):
+            state = getattr(error.orig, "sqlstate", None) or ""
+            if error.connection_invalidated or state.startswith(NOT_NOW):
+                raise Transient(f"database: {state or 'the connection was lost'}") from error
 
 
 def sqlite_url(folder: Path, name: str) -> str:
@@ -118,12 +122,17 @@ def sqlite_url(folder: Path, name: str) -> str:
 
 @asynccontextmanager
 async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Database]:
-    """A database for the life of a process. `durable` syncs each commit and overwrites what is deleted (SQLite)."""
+    """A database for the life of a process. `durable` syncs each commit and overwrites what is deleted (SQLite).
+
+    Errors never quote the values of a statement: they end in logs.
+    """
     if url.startswith("sqlite"):
-        engine = create_async_engine(url, pool_size=POOL_SIZE)
+        engine = create_async_engine(url, pool_size=POOL_SIZE, hide_parameters=True)
         _prepare_sqlite(engine, durable=durable)
     else:
-        engine = create_async_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True)
+        engine = create_async_engine(
+            url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True, hide_parameters=True
+        )
     try:
         yield Database(engine)
     finally:
@@ -132,8 +141,8 @@ async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Dat
 
 def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
     pragmas = [
-        "journal_mode=WAL",
         f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
         "foreign_keys=ON",
         f"synchronous={'FULL' if durable else 'NORMAL'}",
         f"secure_delete={'ON' if durable else 'FAST'}",

@@ -188,7 +188,7 @@ async def open_topic_admin(kafka: Kafka, replication: int) -> AsyncIterator[Topi
     try:
         await client.start()
         yield TopicAdmin(kafka, client, replication)
-    except KafkaError as error:
+    except (KafkaError, TimeoutError) as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error
     finally:
         await client.close()

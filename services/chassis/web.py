@@ -82,10 +82,17 @@ async def on_not_found(request: Request, _error: Exception) -> Response:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", f"nothing at {request.url.path}").response()
 
 
-async def on_wrong_method(request: Request, _error: Exception) -> Response:
-    """A path that is served, asked in another way."""
+async def on_wrong_method(request: Request, error: Exception) -> Response:
+    """A path that is served, asked in another way; `Allow` names the right ones (RFC 9110 §15.5.6)."""
     detail = f"{request.method} is not allowed here"
-    return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail).response()
+    allowed = getattr(error, "headers", None)
+    return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers=allowed).response()
+
+
+async def on_failure(_request: Request, _error: Exception) -> Response:
+    """A mistake of ours: the server logs it, the client learns nothing of it."""
+    detail = "not accepted: this is our mistake; it has been noted"
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail).response()
 
 
 ON_ERROR: Final[dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
@@ -94,6 +101,7 @@ ON_ERROR: Final[dict[int | type[Exception], Callable[[Request, Exception], Await
     Transient: on_transient,
     404: on_not_found,
     405: on_wrong_method,
+    500: on_failure,
 }
 
 
@@ -115,7 +123,7 @@ async def body_of(request: Request, *, largest: int = LARGEST_BODY) -> bytes:
     """
     too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"body: larger than {largest} bytes")
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > largest:
+    if declared.isdecimal() and int(declared) > largest:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():

@@ -36,7 +36,8 @@ class TopicReader:
                 while not satisfied(self.records):
                     self.records += await self._reader.more()
         except TimeoutError:
-            raise AssertionError(f"not seen within {deadline_s} s; read {self.records}") from None
+            last = [(raw.topic, raw.key, (raw.value or b"")[:200]) for raw in self.records[-5:]]
+            raise AssertionError(f"not seen within {deadline_s} s; of {len(self.records)} the last: {last}") from None
         return self.records
 
     async def count(self, number: int, *, deadline_s: float = DEADLINE_S) -> list[Raw]:

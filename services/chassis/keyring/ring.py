@@ -175,16 +175,21 @@ class Keyring:
     async def subjects_of(self, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
         """All subjects of each subject's person, itself among them. Never remembered: decisions depend on it."""
         async with self._database.read() as transaction:
-            mine = select(LINKS.c.identifier, LINKS.c.person).where(
-                LINKS.c.tenant == tenant, LINKS.c.identifier.in_(subjects)
-            )
-            persons = {row.identifier: row.person for row in await transaction.execute(mine)}
-            theirs = select(LINKS.c.identifier, LINKS.c.person).where(
-                LINKS.c.tenant == tenant, LINKS.c.person.in_(set(persons.values()))
-            )
-            members = defaultdict(set)
-            for row in await transaction.execute(theirs):
-                members[row.person].add(row.identifier)
+            return await self._groups(transaction, tenant, subjects)
+
+    async def _groups(
+        self, transaction: Transaction, tenant: str, subjects: Collection[str]
+    ) -> dict[str, frozenset[str]]:
+        mine = select(LINKS.c.identifier, LINKS.c.person).where(
+            LINKS.c.tenant == tenant, LINKS.c.identifier.in_(subjects)
+        )
+        persons = {row.identifier: row.person for row in await transaction.execute(mine)}
+        theirs = select(LINKS.c.identifier, LINKS.c.person).where(
+            LINKS.c.tenant == tenant, LINKS.c.person.in_(set(persons.values()))
+        )
+        members = defaultdict(set)
+        for row in await transaction.execute(theirs):
+            members[row.person].add(row.identifier)
         return {
             subject: frozenset({subject} | (members[persons[subject]] if subject in persons else set()))
             for subject in subjects
@@ -195,10 +200,10 @@ class Keyring:
 
         Does the same again, and finds nothing left, when called again.
         """
-        groups = await self.subjects_of(tenant, subjects)
-        everyone = frozenset().union(*groups.values()) if groups else frozenset()
         async with self._database.begin() as transaction:
-            await lock(transaction, (f"{tenant}/{subject}" for subject in everyone))
+            await lock(transaction, [_people_of(tenant)])
+            groups = await self._groups(transaction, tenant, subjects)
+            everyone = frozenset().union(*groups.values()) if groups else frozenset()
             mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(everyone)
             kids = {row.owner: row.kid for row in await transaction.execute(select(KEYS).where(mine))}
             now = self._clock.now()
@@ -240,7 +245,7 @@ class Keyring:
     async def _admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
         owners = [(claim.tenant, claim.owner) for claim in claims]
         async with self._database.begin() as transaction:
-            await lock(transaction, _lock_names(claims))
+            await lock(transaction, {_people_of(claim.tenant) for claim in claims})
             for tenant in sorted({claim.tenant for claim in claims}):
                 known_of = [claim.identified for claim in claims if claim.tenant == tenant and claim.identified]
                 await self._link(transaction, tenant, known_of)
@@ -315,10 +320,10 @@ class Keyring:
     def _opened(self, sealed: Sealed, key: Key | Erased | None) -> bytes | Erased:
         if not isinstance(key, Key):
             return Erased()
-        nonce, ciphertext = base64.b64decode(sealed.nonce), base64.b64decode(sealed.ciphertext)
         try:
+            nonce, ciphertext = base64.b64decode(sealed.nonce), base64.b64decode(sealed.ciphertext)
             return AESGCM(key.secret).decrypt(nonce, ciphertext, _bound_to(key.tenant, key.owner))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise Halt(f"what is sealed under {sealed.kid} does not open with that key: it was altered") from error
 
     def _wrap(self, secret: bytes, name: str) -> bytes:
@@ -340,11 +345,9 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _lock_names(claims: Iterable[Claim]) -> set[str]:
-    names = {f"{claim.tenant}/{claim.owner}" for claim in claims}
-    return names | {
-        f"{claim.tenant}/{value}" for claim in claims if claim.identified for value, _ in claim.identified.identifiers
-    }
+def _people_of(tenant: str) -> str:
+    """One lock a tenant: linking moves whole persons, so locks of single identifiers would not hold others off."""
+    return f"{tenant}/people"
 
 
 def _portions(items: Sequence[V]) -> Iterable[Sequence[V]]:

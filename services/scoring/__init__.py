@@ -1,0 +1,13 @@
+"""Scoring: every answer counted once, and what the count is worth.
+
+Reads    answers; its own tallies, scores and alerts, which are its memory
+Decides  what each revision of an answer adds and takes away, what every window holds, how sure the score is
+Writes   exact tallies, and scores with interval and verdict; alerts are reserved for it
+"""
+
+from typing import Final
+
+from schemas.topics import ALERTS, RESPONSES, SCORES, TALLIES
+
+READS: Final = (RESPONSES, TALLIES, SCORES, ALERTS)
+WRITES: Final = (TALLIES, SCORES, ALERTS)

@@ -1,0 +1,82 @@
+"""Who may publish for a source partition: the one who fenced last, and only once it has caught up.
+
+A worker fences first, then notes where the source ends, and publishes nothing before it has reached that: whatever an
+earlier owner published can only be older. Refused, it stops; still assigned after a while, it fences anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from services.chassis.failures import Fenced, Transient
+from services.chassis.logs import logger
+from services.chassis.publishing import FencedPublisher
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from services.chassis.kafka import Kafka
+    from services.chassis.records import Outgoing
+
+AGAIN_AFTER_FAILURE: Final = timedelta(seconds=1)
+AGAIN_AFTER_FENCED: Final = timedelta(seconds=15)
+"""Longer than a session: by then a worker that was replaced knows it."""
+
+_log = logger("fence")
+
+
+@dataclass(slots=True)
+class Fence:
+    """The right to publish for one partition."""
+
+    kafka: Kafka
+    name: str
+    end_of_source: Callable[[], Awaitable[int]]
+    _publisher: FencedPublisher | None = field(default=None, init=False)
+    _caught_up_at: int = field(default=0, init=False)
+    _not_before: datetime | None = field(default=None, init=False)
+
+    async def ready(self, position: int, now: datetime) -> bool:
+        """Whether this worker may publish, having read up to `position`. Fences first if need be."""
+        if self._publisher is None and (self._not_before is None or now >= self._not_before):
+            await self._take(now)
+        return self._publisher is not None and position >= self._caught_up_at
+
+    async def publish(self, records: Sequence[Outgoing], now: datetime) -> bool:
+        """Publishes all of them or none; false if it was refused or failed, and nothing of it stands."""
+        assert self._publisher is not None, "ready() comes first"
+        try:
+            await self._publisher.publish(records)
+        except Fenced:
+            _log.warning("fence.lost", name=self.name)
+            await self._drop(now + AGAIN_AFTER_FENCED)
+            return False
+        except Transient as error:
+            _log.warning("fence.failed", name=self.name, reason=str(error))
+            await self._drop(now + AGAIN_AFTER_FAILURE)
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Publishes no more."""
+        if self._publisher is not None:
+            publisher, self._publisher = self._publisher, None
+            await publisher.close()
+
+    async def _take(self, now: datetime) -> None:
+        publisher = FencedPublisher(self.kafka, self.name)
+        try:
+            await publisher.take_over()
+            self._caught_up_at = await self.end_of_source()
+        except Transient as error:
+            _log.warning("fence.not_taken", name=self.name, reason=str(error))
+            self._not_before = now + AGAIN_AFTER_FAILURE
+            await publisher.close()
+            return
+        self._publisher = publisher
+
+    async def _drop(self, not_before: datetime) -> None:
+        self._not_before = not_before
+        await self.close()

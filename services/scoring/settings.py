@@ -1,0 +1,67 @@
+"""What scoring needs to know: addresses from the environment, and its section of the business file."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Final, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from services.chassis.business import Section
+from services.chassis.settings import ServiceSettings
+from services.scoring.windows import ALL_TIME, RollingWindow
+
+WindowName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+
+SHORTEST: Final = dt.timedelta(hours=1)
+LONGEST: Final = dt.timedelta(days=731)
+
+
+class ScoringSettings(ServiceSettings):
+    """Scoring's environment."""
+
+    scores_every: dt.timedelta = Field(
+        default=dt.timedelta(seconds=1), description="the same score is published at most once in this time"
+    )
+    tally_cache_mib: int = Field(default=32, ge=8, le=16_384, description="block cache of the tally, in MiB")
+
+
+class TargetSection(Section):
+    """What a business aims at in one segment, and where the figure comes from."""
+
+    value: float = Field(ge=-100, le=100, description="NPS to reach")
+    source: str = Field(min_length=1, max_length=200, description="who says so")
+    date: dt.date = Field(description="as of when")
+
+
+def _brief() -> dict[str, dt.timedelta]:
+    return {
+        "24h": dt.timedelta(hours=24),
+        "7d": dt.timedelta(days=7),
+        "30d": dt.timedelta(days=30),
+        "90d": dt.timedelta(days=90),
+    }
+
+
+class ScoringSection(Section):
+    """Scoring's part of a tenant in the business file."""
+
+    windows: dict[WindowName, dt.timedelta] = Field(
+        default_factory=_brief, description="rolling windows by name, one hour to two years; all time is always there"
+    )
+    level: float = Field(default=0.95, ge=0.5, le=0.999, description="confidence of intervals and verdicts")
+    margin: float = Field(default=10, gt=0, le=100, description="points either way that make a score precise enough")
+    targets: dict[str, TargetSection] = Field(default_factory=dict, description="by segment, for example all")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for name, length in self.windows.items():
+            if name == ALL_TIME:
+                raise ValueError(f"windows.{name}: is always there and needs no length")
+            if not SHORTEST <= length <= LONGEST:
+                raise ValueError(f"windows.{name}: must be between one hour and two years")
+        return self
+
+    def rolling(self) -> tuple[RollingWindow, ...]:
+        """Every window, all time last."""
+        return (*(RollingWindow(name, length) for name, length in self.windows.items()), RollingWindow(ALL_TIME, None))
