@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from schemas import cloudevents
 from schemas.contract import Contract, is_channel
@@ -22,6 +22,7 @@ from schemas.malformed import Malformed
 Service = Literal["intake", "scoring", "routing", "delivery", "outreach", "monitor", "console", "outside"]
 
 P = TypeVar("P", bound=Contract)
+M = TypeVar("M", bound=BaseModel)
 
 FOR_EVER: Final = None
 
@@ -77,7 +78,7 @@ class Topic(Generic[P]):
         return decode_json(self.payload, event.data)
 
 
-def decode_json(model: type[P], data: bytes) -> P:
+def decode_json(model: type[M], data: bytes) -> M:
     """A model from JSON.
 
     Raises:

@@ -67,7 +67,7 @@ DECISIONS: Final = Topic(
     payload=Decision,
     key=_RESPONSE,
     writer="routing",
-    readers=frozenset({"routing", "monitor", "console"}),
+    readers=frozenset({"monitor", "console"}),
     meaning="what is done about an answer, or why nothing is; one for each change of mind",
 )
 MESSAGES: Final = Topic(
@@ -75,7 +75,7 @@ MESSAGES: Final = Topic(
     payload=Message,
     key=_RESPONSE,
     writer="routing",
-    readers=frozenset({"delivery", "routing", "console"}),
+    readers=frozenset({"delivery", "console"}),
     meaning="the mail an answer should lead to",
 )
 OUTREACH: Final = Topic(
@@ -83,7 +83,7 @@ OUTREACH: Final = Topic(
     payload=OutreachRequest,
     key=_RESPONSE,
     writer="routing",
-    readers=frozenset({"outreach", "routing", "console"}),
+    readers=frozenset({"outreach", "console"}),
     meaning="the task an answer should lead to",
 )
 DELIVERIES: Final = Topic(

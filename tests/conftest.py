@@ -7,11 +7,15 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from infra.local.kafka_broker import running_broker
 from services.chassis.settings import ServiceSettings
 from tests.support.clocks import ManualClock
+
+# the same cases every time, and no deadline that a busy machine could miss
+hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,12 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from aiokafka import ConsumerRebalanceListener
+from aiokafka.errors import NoOffsetForPartitionError
 from aiokafka.structs import TopicPartition
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
+    from aiokafka.structs import ConsumerRecord
 
 
 class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
@@ -44,6 +46,17 @@ class Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka 
         """These have been taken over; if others were assigned meanwhile, they are still new."""
         if self.new == assigned:
             self.new = None
+
+    async def fetch(self, timeout_ms: int) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
+        """The next records of partitions that have been seeked.
+
+        Kafka's client looks for a committed offset as soon as a partition is assigned, and complains if there is none;
+        where to begin is ours to say, so that is no error.
+        """
+        try:
+            return dict(await self._consumer.getmany(timeout_ms=timeout_ms))
+        except NoOffsetForPartitionError:
+            return {}
 
     def again(self) -> None:
         """What is held must be taken over anew."""

@@ -27,7 +27,6 @@ from services.chassis.logs import logger
 from services.chassis.records import Raw, Received
 
 if TYPE_CHECKING:
-    from aiokafka import AIOKafkaConsumer
     from aiokafka.structs import ConsumerRecord
 
     from services.chassis.dead_letters import DeadLetters
@@ -93,8 +92,6 @@ class Consumer(Generic[T]):
         self._clock = frame.clock
         self._health = frame.health
         self._metrics = frame.metrics
-        self._consumer = frame.kafka.consumer(subscription.group, max_poll_records=subscription.batch)
-        self._assignments = Assignments(self._consumer)
         self._lanes: dict[TopicPartition, Lane] = {}
         self._read_before: dict[TopicPartition, int] = {}
         self._told_kafka: dict[TopicPartition, int] = {}
@@ -107,6 +104,8 @@ class Consumer(Generic[T]):
             Halt: if going on would lose or invent records.
         """
         group = self._subscription.group
+        self._consumer = self._kafka.consumer(group, max_poll_records=self._subscription.batch)
+        self._assignments = Assignments(self._consumer)
         self._subscribe()
         try:
             await self._consumer.start()
@@ -133,7 +132,7 @@ class Consumer(Generic[T]):
         await self._take_over()
         self._resume_due()
         try:
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+            fetched = await self._assignments.fetch(POLL_MS)
         except OffsetOutOfRangeError as error:
             await self._out_of_range(error)
             return

@@ -26,6 +26,7 @@ _CHATTY: Final = {
     "alembic": logging.WARNING,
     "faust": logging.ERROR,
     "mode": logging.ERROR,
+    "uvicorn": logging.WARNING,
 }
 
 Line = MutableMapping[str, Any]  # structlog's own type for an event
@@ -70,7 +71,7 @@ def configure(form: Format, level: str, service: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(),
+                structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
             ],
         )
     )

@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select
 from services.chassis.failures import Fenced, Transient
 from services.chassis.leases import Lease
 from services.chassis.logs import logger
-from services.chassis.publishing import FencedPublisher
+from services.chassis.publishing import FencedPublisher, check_size
 from services.chassis.records import Outgoing
 from services.chassis.tables import OUTBOX
 
@@ -53,9 +53,15 @@ class Outbox:
         self.added_in_order: Final = asyncio.Event()
 
     async def add(self, transaction: Transaction, records: Sequence[Outgoing]) -> list[Numbered]:
-        """Writes records into the outbox; returns those this worker is to publish after the commit."""
+        """Writes records into the outbox; returns those this worker is to publish after the commit.
+
+        Raises:
+            Malformed: if a record is larger than Kafka takes; nothing could ever publish it.
+        """
         if not records:
             return []
+        for record in records:
+            check_size(record)
         now = self._clock.now()
         rows = [
             {
@@ -89,15 +95,17 @@ class Outbox:
         return replace(record, headers=(*record.headers, *ours))
 
 
-async def publish_own(database: Database, publisher: Publisher, rows: Sequence[Numbered]) -> None:
-    """Publishes rows just committed and deletes them. What fails stays behind for the sweeper."""
+async def publish_own(database: Database, publisher: Publisher, rows: Sequence[Numbered]) -> bool:
+    """Publishes rows just committed and deletes them; whether it did. What fails stays behind for the sweeper."""
     if not rows:
-        return
+        return True
     try:
         await publisher.publish([record for _, record in rows])
         await _delete(database, [number for number, _ in rows])
     except Transient as error:
         _log.warning("outbox.left_behind", rows=len(rows), reason=str(error))
+        return False
+    return True
 
 
 class Sweeper:

@@ -7,11 +7,29 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from schemas.malformed import Fault, Malformed
 
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request."""
+
+    field: str
+    reason: str
+
+
+class ProblemDetails(BaseModel):
+    """What a problem looks like on the wire (RFC 9457 §3.1)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = Field(default_factory=list)
 
 
 class Problem(Exception):

@@ -34,6 +34,18 @@ LARGEST_RECORD: Final = 1_000_000
 RECORD_OVERHEAD: Final = 1_000
 
 
+def check_size(record: Outgoing) -> None:
+    """Whether Kafka takes a record of this size.
+
+    Raises:
+        Malformed: if not.
+    """
+    largest = MAX_REQUEST_BYTES if record.topic.endswith(DEAD_LETTER_SUFFIX) else LARGEST_RECORD
+    headers = sum(len(name) + len(content) for name, content in record.headers)
+    if len(record.key or b"") + len(record.value or b"") + headers + RECORD_OVERHEAD > largest:
+        raise Malformed.of("body", "larger than Kafka takes")
+
+
 class Publisher:
     """Publishes records through one idempotent producer; safe to share between tasks."""
 
@@ -121,9 +133,7 @@ class FencedPublisher:
 
 
 async def _send(kafka: Kafka, producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[object]:
-    largest = MAX_REQUEST_BYTES if record.topic.endswith(DEAD_LETTER_SUFFIX) else LARGEST_RECORD
-    if _size(record) > largest:
-        raise Malformed.of("body", "larger than Kafka takes")
+    check_size(record)
     topic = kafka.topic(record.topic)
     try:
         partitions = await producer.partitions_for(topic)
@@ -137,11 +147,6 @@ async def _send(kafka: Kafka, producer: AIOKafkaProducer, record: Outgoing) -> a
         headers=list(record.headers),
     )
     return acknowledged
-
-
-def _size(record: Outgoing) -> int:
-    headers = sum(len(name) + len(content) for name, content in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers + RECORD_OVERHEAD
 
 
 @asynccontextmanager

@@ -27,9 +27,12 @@ class Reader:
     def __init__(self, kafka: Kafka, consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
         self._kafka = kafka
         self._consumer = consumer
+        self._beyond: list[Raw] = []
 
-    async def assign(self, topics: Iterable[str], *, meets_by: bytes | None = None, tail: int | None = None) -> None:
+    async def assign(self, topics: Iterable[str], *, meets_by: bytes | None = None, tail: int | None = None) -> int:
         """What to read next: topics by catalogue name; those that do not exist are passed over.
+
+        Returns how many partitions that are.
 
         `meets_by` leaves of each topic the partition where that key meets; `tail` begins so many offsets before the
         end.
@@ -43,17 +46,31 @@ class Reader:
                 numbers = [partition_of(meets_by, len(numbers))]
             partitions += [TopicPartition(full, number) for number in numbers]
         self._consumer.assign(partitions)
+        self._beyond.clear()
         if not partitions:
-            return
+            return 0
         starts = await self._consumer.beginning_offsets(partitions)
         if tail is not None:
             ends = await self._consumer.end_offsets(partitions)
             starts = {partition: max(starts[partition], ends[partition] - tail) for partition in partitions}
         for partition in partitions:
             self._consumer.seek(partition, starts[partition])
+        return len(partitions)
+
+    async def ends(self) -> dict[tuple[str, int], int]:
+        """Where each assigned partition ends at this moment, by topic and number.
+
+        Raises:
+            Transient: if Kafka fails.
+        """
+        try:
+            ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
+        except KafkaError as error:
+            raise Transient(f"Kafka: {type(error).__name__}") from error
+        return {(self._kafka.short(partition.topic), partition.partition): end for partition, end in ends.items()}
 
     async def to_end(self) -> AsyncIterator[Raw]:
-        """Every record up to where the topics ended when this was called.
+        """Every record up to where the topics ended when this was called; what came meanwhile is left for `more`.
 
         Raises:
             Transient: if Kafka fails.
@@ -63,15 +80,27 @@ class Reader:
             return
         try:
             ends = await self._consumer.end_offsets(partitions)
-            while any([await self._consumer.position(part) < end for part, end in ends.items()]):
-                for raw in await self.more():
+            fetched, self._beyond = self._beyond, []
+            while True:
+                for raw in fetched:
                     if raw.offset < ends[TopicPartition(self._kafka.topic(raw.topic), raw.partition)]:
                         yield raw
+                    else:
+                        self._beyond.append(raw)
+                if not any([await self._consumer.position(part) < end for part, end in ends.items()]):
+                    return
+                fetched = await self._fetch(POLL_MS)
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
 
     async def more(self, *, timeout_ms: int = POLL_MS) -> list[Raw]:
         """What has come since; empty if nothing came within the timeout."""
+        if self._beyond:
+            beyond, self._beyond = self._beyond, []
+            return beyond
+        return await self._fetch(timeout_ms)
+
+    async def _fetch(self, timeout_ms: int) -> list[Raw]:
         fetched = await self._consumer.getmany(timeout_ms=timeout_ms)
         return [
             Raw.of(record, self._kafka.short(partition.topic))

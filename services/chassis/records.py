@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from schemas import cloudevents
 from schemas.contract import Contract
@@ -14,13 +14,18 @@ from services.chassis import tracing
 if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
 
+LOG_APPEND_TIME: Final = 1
+
 T = TypeVar("T")
 C = TypeVar("C", bound=Contract)
 
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A record as Kafka handed it over; `topic` without the cluster's prefix, `at` the record's timestamp."""
+    """A record as Kafka handed it over; `topic` without the cluster's prefix.
+
+    `at` is the record's timestamp: the broker's own if `appended` (LogAppendTime), else the producer's.
+    """
 
     topic: str
     partition: int
@@ -29,6 +34,7 @@ class Raw:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    appended: bool = False
 
     @classmethod
     def of(cls, record: ConsumerRecord[bytes, bytes], topic: str) -> Raw:
@@ -41,6 +47,7 @@ class Raw:
             key=record.key,
             value=record.value,
             headers=tuple((name, content if content is not None else b"") for name, content in record.headers),
+            appended=record.timestamp_type == LOG_APPEND_TIME,
         )
 
     @property

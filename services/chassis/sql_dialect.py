@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, func, select, text
+from sqlalchemy import BigInteger, Select, Table, func, literal, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.chassis.sql import Transaction
@@ -56,9 +56,8 @@ async def lock(transaction: Transaction, names: Iterable[str]) -> None:
     if transaction.dialect.name == "sqlite":
         return
     numbers = sorted({int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True) for name in names})
-    for start in range(0, len(numbers), 1000):
-        ordered = func.unnest(postgresql.array(numbers[start : start + 1000])).table_valued("number").alias("n")
-        await transaction.execute(select(func.pg_advisory_xact_lock(ordered.c.number)))
+    ordered = func.unnest(literal(numbers, postgresql.ARRAY(BigInteger))).table_valued("number").render_derived()
+    await transaction.execute(select(func.pg_advisory_xact_lock(ordered.c.number)))
 
 
 def skip_locked(statement: Select[Any]) -> Select[Any]:  # rows of any shape pass through

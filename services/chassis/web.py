@@ -6,10 +6,10 @@ One server a process, on the loop its consumers run on.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.middleware import Middleware
@@ -95,7 +95,7 @@ async def on_failure(_request: Request, _error: Exception) -> Response:
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail).response()
 
 
-ON_ERROR: Final[dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]]] = {
+ON_ERROR: Final[dict[int | type[Exception], Callable[[Request, Exception], Coroutine[Any, Any, Response]]]] = {
     Problem: on_problem,
     Malformed: on_malformed,
     Transient: on_transient,

@@ -12,6 +12,8 @@ from services.routing.playbooks.playbook import Playbook
 class RoutingSettings(SealedSettings):
     """Routing's environment."""
 
+    http_port: int = Field(default=8084, ge=0, le=65535, description="port to listen on; 0 takes any")
+
 
 class RoutingSection(Section):
     """Routing's part of a tenant in the business file."""

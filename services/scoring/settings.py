@@ -20,6 +20,7 @@ LONGEST: Final = dt.timedelta(days=731)
 class ScoringSettings(ServiceSettings):
     """Scoring's environment."""
 
+    http_port: int = Field(default=8085, ge=0, le=65535, description="port to listen on; 0 takes any")
     scores_every: dt.timedelta = Field(
         default=dt.timedelta(seconds=1), description="the same score is published at most once in this time"
     )

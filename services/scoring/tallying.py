@@ -125,7 +125,7 @@ class Tallying:
     async def _turn(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         if assignments.new is not None:
             await self._take_over(consumer, assignments)
-        fetched = await consumer.getmany(timeout_ms=POLL_MS)
+        fetched = await assignments.fetch(POLL_MS)
         for partition, records in fetched.items():
             source = self._sources.get(partition)
             if source is not None and assignments.settled:

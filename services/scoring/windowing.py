@@ -120,7 +120,7 @@ class Windowing:
     async def _turn(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         if assignments.new is not None:
             await self._take_over(consumer, assignments)
-        fetched = await consumer.getmany(timeout_ms=POLL_MS)
+        fetched = await assignments.fetch(POLL_MS)
         for partition, records in fetched.items():
             held = self._partitions.get(partition)
             if held is None or not assignments.settled:

@@ -1,0 +1,24 @@
+"""The console: the `nps` command.
+
+Reads    what the loop has published, as it stands
+Decides  nothing; it carries out what a person asks for
+Writes   orders to forget a person
+"""
+
+from typing import Final
+
+from schemas.topics import (
+    DECISIONS,
+    DELIVERIES,
+    ERASURES,
+    MESSAGES,
+    OUTREACH,
+    PROVIDER_EVENTS,
+    RESPONSES,
+    SCORES,
+    TASK_UPDATES,
+    TASKS,
+)
+
+READS: Final = (RESPONSES, SCORES, DECISIONS, MESSAGES, OUTREACH, DELIVERIES, TASKS, PROVIDER_EVENTS, TASK_UPDATES)
+WRITES: Final = (ERASURES,)

@@ -1,0 +1,236 @@
+"""Commands about answers: publish, import, scores, tasks, trace, erase."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import aiohttp
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from schemas.score import Score
+from schemas.topics import SCORES, TASKS
+from services.chassis.clock import SystemClock
+from services.chassis.failures import Transient
+from services.chassis.kafka import Kafka
+from services.chassis.keyring import Identity
+from services.chassis.settings import ServiceSettings, load
+from services.console import environment, topic_views
+from services.console.serving import Exit, business_of
+from services.console.showing import err, fail, finish, out, show_json, show_table
+
+Tenant = Annotated[str, typer.Option(help="whose answers")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
+
+API_KEY: Final = "NPS_API_KEY"
+INTAKE_URL: Final = "NPS_INTAKE_URL"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    for command in (publish, scores, tasks, trace, erase):
+        app.command()(command)
+    app.command("import")(import_file)
+
+
+def publish(  # noqa: PLR0913 each is an option of the command
+    score: Annotated[int, typer.Option(min=0, max=10, help="0 to 10")],
+    email: Annotated[str | None, typer.Option(help="who gave it")] = None,
+    comment: Annotated[str | None, typer.Option(help="why")] = None,
+    channel: Annotated[str, typer.Option(help="where it was given")] = "website",
+    segment: Annotated[list[str] | None, typer.Option(help="key=value, may be repeated")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Publish one answer over HTTP, as an app would."""
+    environment.adopt()
+    segments = dict(_pair(text) for text in segment or ())
+    body = {"score": score, "channel": channel, "source": "nps-publish", "segments": segments}
+    body |= {key: value for key, value in (("email", email), ("comment", comment)) if value}
+    told = finish(_post(body))
+    if as_json:
+        show_json(told)
+    else:
+        out.print(f"accepted: {told['response_id']}\nfollow it: nps trace {told['response_id']}", highlight=False)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise fail(f"--segment {text}: must be key=value", Exit.USAGE)
+    return key, value
+
+
+async def _post(body: dict[str, Any]) -> dict[str, Any]:  # JSON of any shape
+    url, key = os.environ.get(INTAKE_URL, "http://127.0.0.1:8081"), os.environ.get(API_KEY)
+    if not key:
+        raise fail(f"{API_KEY} is not set: make a key with `nps keys create`", Exit.CONFIGURATION)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session,
+            session.post(f"{url}/v1/responses", json=body, headers={"Authorization": f"Bearer {key}"}) as answer,
+        ):
+            told: dict[str, Any] = await answer.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Transient(f"intake does not answer at {url}: is it running? ({type(error).__name__})") from error
+    if answer.status != 202:
+        raise fail(f"refused with {answer.status}: {told.get('detail')}", Exit.REFUSED)
+    return told
+
+
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or NDJSON")],
+    tenant: Tenant = "default",
+    *,
+    act: Annotated[bool, typer.Option("--act", help="as live answers, which people are contacted for")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import answers: as history, which is counted and contacts nobody, or with --act as live ones.
+
+    CSV columns are named as the fields of an answer, segments as segment.<name>. Bad rows go to a reject file.
+    """
+    from services.intake import commands  # noqa: PLC0415 each command loads what it needs
+    from services.intake.importing import Import, Report  # noqa: PLC0415
+    from services.intake.settings import IntakeSettings  # noqa: PLC0415
+
+    environment.adopt()
+
+    async def work() -> Report:
+        settings = load(IntakeSettings)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=err, transient=True) as progress:
+            bar = progress.add_task("importing", total=file.stat().st_size)
+
+            def tell(report: Report, read: int) -> None:
+                progress.update(bar, completed=read, description=f"{report.rows} rows, {report.rejected} rejected")
+
+            return await commands.import_file(
+                settings, business_of(settings), SystemClock(), Import(file, tenant, act=act), tell
+            )
+
+    report = finish(work())
+    if as_json:
+        show_json(
+            {
+                "rows": report.rows,
+                "accepted": report.accepted,
+                "rejected": report.rejected,
+                "reject_file": str(report.rejects) if report.rejects else None,
+            }
+        )
+    else:
+        out.print(f"{report.rows} rows: {report.accepted} accepted, {report.rejected} rejected", highlight=False)
+        if report.rejects:
+            out.print(f"rejected rows with their reasons: {report.rejects}", highlight=False)
+    if report.rejected:
+        raise typer.Exit(Exit.REFUSED)
+
+
+def scores(
+    tenant: Annotated[str | None, typer.Option(help="one tenant alone")] = None,
+    segment: Annotated[str | None, typer.Option(help="one segment alone, for example all or channel=email")] = None,
+    window: Annotated[str | None, typer.Option(help="one window alone, for example 30d")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show scores as they were last published."""
+    environment.adopt()
+
+    def wanted(score: Score) -> bool:
+        asked = ((tenant, score.tenant), (segment, score.segment), (window, score.window.name))
+        return all(given in {None, has} for given, has in asked)
+
+    found = finish(topic_views.newest(Kafka(load(ServiceSettings)), SCORES, wanted))
+    found.sort(
+        key=lambda score: (score.tenant, score.segment != "all", score.segment, score.window.start is None, score.n)
+    )
+    if as_json:
+        show_json(found)
+        return
+    columns = ("tenant", "segment", "window", "n", "NPS", "interval", "against the window before", "as of")
+    show_table("scores", columns, (_score_row(score) for score in found))
+
+
+def _score_row(score: Score) -> tuple[object, ...]:
+    interval = f"{score.interval.low:.0f} to {score.interval.high:.0f}" if score.interval else ""
+    verdict = ""
+    if score.verdict and score.verdict.delta is not None:
+        verdict = f"{score.verdict.direction.replace('_', ' ')} ({score.verdict.delta:+.0f})"
+    points = "" if score.nps is None else f"{score.nps:.0f}"
+    at = f"{score.as_of:%Y-%m-%d %H:%M}Z"
+    return score.tenant, score.segment, score.window.name, score.n, points, interval, verdict, at
+
+
+def tasks(
+    tenant: Annotated[str | None, typer.Option(help="one tenant alone")] = None,
+    status: Annotated[str | None, typer.Option(help="open, in_progress, waiting, done or cancelled")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show tasks as they stand."""
+    environment.adopt()
+    found = finish(
+        topic_views.newest(
+            Kafka(load(ServiceSettings)),
+            TASKS,
+            lambda task: tenant in {None, task.tenant} and status in {None, task.status},
+        )
+    )
+    found.sort(key=lambda task: (task.due_at, str(task.task_id)))
+    if as_json:
+        show_json(found)
+        return
+    rows = ((t.task_id, t.status, t.priority, t.owner, f"{t.due_at:%Y-%m-%d %H:%M}Z", t.title) for t in found)
+    show_table("tasks", ("task", "status", "priority", "owner", "due", "title"), rows)
+
+
+def trace(
+    response_id: Annotated[str, typer.Argument(help="the answer's id")],
+    tenant: Tenant = "default",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show each step of one answer, with times and reasons."""
+    environment.adopt()
+    steps = finish(topic_views.trace(Kafka(load(ServiceSettings)), tenant, response_id))
+    if not steps:
+        raise fail(f"no answer {response_id} of tenant {tenant}; dead letters: nps dlq list", Exit.REFUSED)
+    if as_json:
+        show_json([{"at": s.at.isoformat(), "topic": s.where, "what": s.what, "trace": s.trace} for s in steps])
+        return
+    first = steps[0].at
+    rows = (
+        (f"{step.at:%Y-%m-%d %H:%M:%S}Z", f"+{(step.at - first).total_seconds():.2f} s", step.where, step.what)
+        for step in steps
+    )
+    show_table(f"answer {response_id}", ("at", "after", "topic", "what"), rows)
+
+
+def erase(
+    tenant: Tenant = "default",
+    customer_id: Annotated[str | None, typer.Option(help="who")] = None,
+    email: Annotated[str | None, typer.Option(help="who")] = None,
+    phone: Annotated[str | None, typer.Option(help="who")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Forget a person: what was sealed can never be read again, and every count stays as it was."""
+    from services.intake import commands  # noqa: PLC0415 each command loads what it needs
+    from services.intake.settings import IntakeSettings  # noqa: PLC0415
+
+    environment.adopt()
+    if not yes:
+        typer.confirm("This cannot be undone. Forget this person?", abort=True)
+
+    async def work() -> int:
+        settings = load(IntakeSettings)
+        who = Identity(customer_id, email, phone)
+        order = await commands.erase(settings, business_of(settings), SystemClock(), tenant, who)
+        return len(order.subjects)
+
+    started = time.monotonic()
+    number = finish(work())
+    out.print(f"forgotten: {number} linked identities, in {time.monotonic() - started:.1f} s", highlight=False)

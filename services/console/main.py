@@ -1,0 +1,37 @@
+"""The `nps` command: every subcommand, and where it is carried out.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 settings or business file wrong; 4 stopped because going on would be
+wrong; 5 a dependency is away; 6 something was refused or not found.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from services.chassis import logs
+from services.console import answers, operating, running
+
+app = typer.Typer(
+    name="nps",
+    help="The event-driven closed loop for Net Promoter Score.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for module in (running, answers, operating):
+    module.register(app)
+
+
+@app.callback()
+def _configure(*, verbose: bool = typer.Option(False, "--verbose", "-v", help="log what happens inside")) -> None:
+    logs.configure("console", "INFO" if verbose else "ERROR", "nps")
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""Commands for those who run it: topics, keys, dead letters, pause and resume, recovery."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from schemas.topic import dead_letters_of
+from schemas.topics import CATALOGUE
+from services.chassis.clock import SystemClock
+from services.chassis.dead_letters import DeadLetter
+from services.chassis.kafka import Kafka
+from services.chassis.keyring import open_keyring
+from services.chassis.settings import SealedSettings, ServiceSettings, load
+from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_topic
+from services.console import dead_letters, environment
+from services.console.answers import AsJson, Tenant
+from services.console.serving import Exit, business_of, settings_of
+from services.console.showing import fail, finish, out, show_json, show_table
+
+RECOVERABLE: Final = ("intake", "routing", "delivery", "outreach")
+PAUSABLE: Final = {"mail": "delivery", "tasks": "outreach"}
+
+keys = typer.Typer(help="API keys of senders.", no_args_is_help=True)
+topics = typer.Typer(help="Kafka topics.", no_args_is_help=True)
+dlq = typer.Typer(help="Dead letters.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds these commands."""
+    app.add_typer(keys, name="keys")
+    app.add_typer(topics, name="topics")
+    app.add_typer(dlq, name="dlq")
+    for command in (pause, resume, recover):
+        app.command()(command)
+
+
+def _of(service: str, function: str, *arguments: Any) -> Any:  # a service's own command, loaded when it is asked for
+    environment.adopt()
+    command = getattr(importlib.import_module(f"services.{service}.commands"), function)
+    return finish(_call(command, service, arguments))
+
+
+async def _call(command: Any, service: str, arguments: tuple[Any, ...]) -> Any:  # whatever that command returns
+    result: Coroutine[Any, Any, Any] = command(load(settings_of(service)), SystemClock(), *arguments)
+    return await result
+
+
+@keys.command("create")
+def create_key(
+    tenant: Tenant = "default",
+    name: Annotated[str, typer.Option(help="what it is for")] = "unnamed",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. It is shown once and stored as a hash."""
+    key, token = _of("intake", "create_key", tenant, name)
+    if as_json:
+        show_json({"key_id": key.key_id, "tenant": key.tenant, "name": key.name, "key": token})
+    else:
+        out.print(f"{token}\nkey {key.key_id} of tenant {key.tenant}; it is shown this once", highlight=False)
+
+
+@keys.command("revoke")
+def revoke_key(key_id: Annotated[str, typer.Argument(help="the key's id, not the key")]) -> None:
+    """Revoke a key at once."""
+    if not _of("intake", "revoke_key", key_id):
+        raise fail(f"no key {key_id} that holds", Exit.REFUSED)
+    out.print(f"revoked: {key_id}", highlight=False)
+
+
+@keys.command("list")
+def list_keys(*, as_json: AsJson = False) -> None:
+    """List keys, without their secrets."""
+    found = _of("intake", "list_keys")
+    rows = [
+        (key.key_id, key.tenant, key.name, key.created_at.isoformat(), key.revoked_at and key.revoked_at.isoformat())
+        for key in found
+    ]
+    columns = ("key_id", "tenant", "name", "created_at", "revoked_at")
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table("keys", columns, rows)
+
+
+@topics.command("create")
+def create_topics(
+    channels: Annotated[list[str] | None, typer.Argument(help="channels to make inbound topics for")] = None,
+) -> None:
+    """Make the topics of the catalogue, and inbound topics for channels."""
+    environment.adopt()
+    made = finish(_create_catalogue())
+    if channels:
+        made += _of("intake", "create_channels", channels)
+    out.print(f"made: {', '.join(made)}" if made else "everything is there", highlight=False)
+
+
+async def _create_catalogue() -> list[str]:
+    settings = load(ServiceSettings)
+    async with open_topic_admin(Kafka(settings), settings.replication) as admin:
+        return await admin.ensure([wanted for topic in CATALOGUE for wanted in _both(topic, settings.partitions)])
+
+
+def _both(topic: Any, partitions: int) -> tuple[Any, Any]:  # a topic of any payload, and what it needs
+    return wanted_topic(topic, partitions), wanted_dead_letters(topic.name)
+
+
+@topics.command("check")
+def check_topics(*, as_json: AsJson = False) -> None:
+    """Hold the topics on the cluster against the catalogue."""
+    environment.adopt()
+
+    async def work() -> list[str]:
+        settings = load(ServiceSettings)
+        async with open_topic_admin(Kafka(settings), settings.replication) as admin:
+            there = set(await admin.names())
+            missing = [
+                f"  {settings.topic_prefix}{topic.name}: missing" for topic in CATALOGUE if topic.name not in there
+            ]
+            known = [wanted_topic(topic, settings.partitions) for topic in CATALOGUE if topic.name in there]
+            return missing + await admin.problems(known)
+
+    problems = finish(work())
+    if as_json:
+        show_json({"problems": [problem.strip() for problem in problems]})
+    else:
+        out.print("\n".join(problems) if problems else "every topic is as it must be", highlight=False)
+    if problems:
+        raise typer.Exit(Exit.FAILED)
+
+
+@dlq.command("list")
+def list_letters(
+    topic: Annotated[str | None, typer.Option(help="of one topic alone, for example responses.email")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, each once."""
+    found = _letters(topic)
+    if as_json:
+        show_json([_described(letter) for letter in found])
+        return
+    rows = (
+        (x.letter_id, f"{x.failed_at:%Y-%m-%d %H:%M:%S}Z", x.group, f"{x.topic}[{x.partition}]@{x.offset}", x.message)
+        for x in found
+    )
+    show_table("dead letters", ("id", "at", "group", "record", "reason"), rows)
+
+
+@dlq.command("show")
+def show_letter(
+    letter_id: Annotated[str, typer.Argument(help="the id, or its beginning")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter byte for byte as it came."""
+    fitting = [letter for letter in _letters(None) if str(letter.letter_id).startswith(letter_id)]
+    if len(fitting) != 1:
+        raise fail(f"{len(fitting)} dead letters have an id that begins with {letter_id}", Exit.REFUSED)
+    (letter,) = fitting
+    if as_json:
+        show_json(
+            _described(letter)
+            | {
+                "key": _base64(letter.key),
+                "value": _base64(letter.value),
+                "headers": [[name, _base64(content)] for name, content in letter.headers],
+            }
+        )
+        return
+    for name, value in _described(letter).items():
+        out.print(f"{name}: {value}", highlight=False, markup=False)
+    out.print(f"key: {letter.key!r}", highlight=False, markup=False)
+    for header, content in letter.headers:
+        out.print(f"header {header}: {content!r}", highlight=False, markup=False)
+    out.print(f"value: {letter.value!r}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _letters(topic: str | None) -> list[DeadLetter]:
+    environment.adopt()
+
+    async def work() -> list[DeadLetter]:
+        settings = load(SealedSettings)
+        async with open_keyring(settings, SystemClock()) as keyring:
+            return await dead_letters.letters(Kafka(settings), keyring, topic)
+
+    return finish(work())
+
+
+def _described(letter: DeadLetter) -> dict[str, object]:
+    return {
+        "id": str(letter.letter_id),
+        "failed_at": letter.failed_at.isoformat(),
+        "group": letter.group,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "offset": letter.offset,
+        "dead_letter_topic": dead_letters_of(letter.topic),
+        "error": letter.error,
+        "reason": letter.message,
+        "attempts": letter.attempts,
+        "erased": letter.erased,
+    }
+
+
+def _base64(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()
+
+
+What = Annotated[Literal["mail", "tasks"], typer.Argument(help="mail or tasks")]
+OfTenant = Annotated[str | None, typer.Option(help="of one tenant alone")]
+
+
+def pause(what: What, tenant: OfTenant = None) -> None:
+    """Hold mail or tasks back: everything else goes on, and nothing is lost."""
+    _of(PAUSABLE[what], "pause", tenant)
+    out.print(f"paused: {what} of {tenant or 'every tenant'}", highlight=False)
+
+
+def resume(what: What, tenant: OfTenant = None) -> None:
+    """Let mail or tasks go again, what was held back first."""
+    _of(PAUSABLE[what], "resume", tenant)
+    out.print(f"resumed: {what} of {tenant or 'every tenant'}", highlight=False)
+
+
+def recover(
+    service: Annotated[str, typer.Argument(help=f"one of {', '.join(RECOVERABLE)}, or all")] = "all",
+    *,
+    lost_keys: Annotated[bool, typer.Option("--lost-keys", help="give up keys that are gone for good")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Start again after a database was lost or restored: replays what was published. Stop the services first."""
+    if service not in {*RECOVERABLE, "all"}:
+        raise fail(f"{service}: not one of {', '.join(RECOVERABLE)} or all", Exit.USAGE)
+    if not yes:
+        typer.confirm("Every replica of the service must be stopped. Are they?", abort=True)
+    for name in RECOVERABLE if service == "all" else (service,):
+        environment.adopt()
+        out.print(f"{name}: {finish(_recover(name))}", highlight=False)
+    if lost_keys:
+        out.print(f"keys given up: {finish(_give_up_keys())}", highlight=False)
+
+
+async def _recover(name: str) -> str:
+    settings = load(settings_of(name))
+    command = importlib.import_module(f"services.{name}.commands").recover
+    return str(await command(settings, business_of(settings), SystemClock()))
+
+
+async def _give_up_keys() -> int:
+    from services.console.lost_keys import give_up  # noqa: PLC0415 rarely needed
+
+    settings = load(SealedSettings)
+    return await give_up(settings, SystemClock())

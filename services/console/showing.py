@@ -1,0 +1,77 @@
+"""How results are shown: tables for people, JSON for programs, one line for errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from schemas.malformed import Malformed
+from services.chassis.business import BadBusiness
+from services.chassis.failures import Halt, Transient
+from services.chassis.settings import BadSettings
+from services.console.serving import Exit
+
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a command's work; what goes wrong is one line and an exit code, never a traceback."""
+    try:
+        return asyncio.run(work)
+    except (BadSettings, BadBusiness) as error:
+        raise fail(str(error), Exit.CONFIGURATION) from error
+    except Malformed as error:
+        raise fail(str(error), Exit.REFUSED) from error
+    except Halt as error:
+        raise fail(str(error), Exit.HALT) from error
+    except Transient as error:
+        raise fail(str(error), Exit.UNAVAILABLE) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def fail(message: str, code: Exit) -> typer.Exit:
+    """Says what went wrong, for the caller to raise."""
+    err.print(message, style="red", markup=False, highlight=False)
+    return typer.Exit(code)
+
+
+def show_json(found: object) -> None:
+    """One JSON value on standard output; models as the contract writes them."""
+    sys.stdout.write(json.dumps(_plain(found), ensure_ascii=False, indent=2) + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table; cells are shown as text, never read as markup."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    number = 0
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell).replace("[", r"\[") for cell in row))
+        number += 1
+    if number:
+        out.print(table)
+    else:
+        out.print(f"{title}: nothing there")

@@ -1,0 +1,148 @@
+"""Reads topics as they stand, for commands that show something: newest records by key, and the trace of one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from schemas.cloudevents import first_header
+from schemas.contract import Contract
+from schemas.malformed import Malformed
+from schemas.message import effect_id
+from schemas.topic import Topic, join_key
+from schemas.topics import (
+    DECISIONS,
+    DELIVERIES,
+    MESSAGES,
+    OUTREACH,
+    PROVIDER_EVENTS,
+    RESPONSES,
+    TASK_UPDATES,
+    TASKS,
+)
+from services.chassis.kafka import Kafka
+from services.chassis.reading import open_reader
+from services.chassis.records import Raw
+from services.chassis.tracing import trace_id
+
+C = TypeVar("C", bound=Contract)
+
+
+async def newest(kafka: Kafka, topic: Topic[C], wanted: Callable[[C], bool]) -> list[C]:
+    """The newest payload of every key of a compacted topic, tombstones aside."""
+    found: dict[bytes | None, C] = {}
+    async with open_reader(kafka) as reader:
+        await reader.assign([topic.name])
+        async for raw in reader.to_end():
+            if raw.value is None:
+                found.pop(raw.key, None)
+                continue
+            payload = topic.decode(raw.headers, raw.value)
+            if wanted(payload):
+                found[raw.key] = payload
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened to an answer."""
+
+    at: datetime
+    where: str
+    what: str
+    trace: str | None
+
+
+_ANSWER_TOPICS: Final[tuple[Topic[Any], ...]] = (RESPONSES, DECISIONS, MESSAGES, OUTREACH, DELIVERIES)
+_TASK_TOPICS: Final[tuple[Topic[Any], ...]] = (TASKS, TASK_UPDATES)
+
+
+async def trace(kafka: Kafka, tenant: str, response_id: str) -> list[Step]:
+    """Every step of one answer, in the order of time. Only the partition its key belongs to is read of each topic."""
+    steps: list[Step] = []
+    places: list[tuple[tuple[Topic[Any], ...], tuple[str, str]]] = [
+        (_ANSWER_TOPICS, (tenant, response_id)),
+        (_TASK_TOPICS, (tenant, str(effect_id(tenant, response_id, "task")))),
+        ((PROVIDER_EVENTS,), (tenant, str(effect_id(tenant, response_id, "mail")))),
+    ]
+    async with open_reader(kafka) as reader:
+        for topics, parts in places:
+            key = join_key(parts)
+            by_name = {topic.name: topic for topic in topics}
+            await reader.assign(by_name, meets_by=key)
+            async for raw in reader.to_end():
+                if raw.key == key:
+                    steps.append(_step(by_name[raw.topic], raw))
+    return sorted(steps, key=lambda step: step.at)
+
+
+def _step(topic: Topic[Any], raw: Raw) -> Step:
+    written = first_header(raw.headers, "ce_time")
+    at = datetime.fromisoformat(written) if written else raw.at
+    return Step(at, topic.name, _told(topic, raw), trace_id(raw.traceparent))
+
+
+def _told(topic: Topic[Any], raw: Raw) -> str:
+    if raw.value is None:
+        return "erased"
+    try:
+        payload = topic.decode(raw.headers, raw.value)
+    except Malformed as error:
+        return f"unreadable: {error}"
+    return _SAYS[topic.name](payload)
+
+
+def _joined(*parts: object) -> str:
+    return ", ".join(str(part) for part in parts if part not in {None, "", False})
+
+
+def _answer(p: Any) -> str:
+    return _joined(
+        p.op,
+        f"revision {p.revision}",
+        p.metric,
+        f"score {p.score}" if p.score is not None else None,
+        p.channel,
+        "history" if p.history else None,
+        "test" if p.test else None,
+    )
+
+
+def _decision(p: Any) -> str:
+    what = p.action if p.outcome == "action" else p.outcome
+    return _joined(f"#{p.number} {what}", p.reason, f"rule {p.rule}" if p.rule else "no rule", p.detail)
+
+
+def _command(p: Any) -> str:
+    return _joined(f"#{p.revision} {p.command}", p.reason)
+
+
+def _delivery(p: Any) -> str:
+    return _joined(p.state, p.reason, p.detail, f"try {p.attempt}" if p.attempt else None)
+
+
+def _task(p: Any) -> str:
+    return _joined(f"v{p.version} {p.status}", p.reason, p.outcome, p.owner, f"due {p.due_at:%Y-%m-%d %H:%M}Z")
+
+
+def _event(p: Any) -> str:
+    return _joined(p.provider, p.type)
+
+
+def _update(p: Any) -> str:
+    return _joined(p.system, p.status, p.owner, p.outcome)
+
+
+# payloads differ by topic, and each function is only ever given its own
+_SAYS: Final[dict[str, Callable[[Any], str]]] = {
+    RESPONSES.name: _answer,
+    DECISIONS.name: _decision,
+    MESSAGES.name: _command,
+    OUTREACH.name: _command,
+    DELIVERIES.name: _delivery,
+    TASKS.name: _task,
+    PROVIDER_EVENTS.name: _event,
+    TASK_UPDATES.name: _update,
+}

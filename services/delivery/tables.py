@@ -1,0 +1,58 @@
+"""Delivery's tables: the ledger, whom not to write to, and what is paused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Uuid
+
+from services.chassis.sql import Utc
+
+DELIVERY: Final = MetaData()
+
+LEDGER: Final = Table(
+    "ledger",
+    DELIVERY,
+    Column("tenant", String(63), primary_key=True),
+    Column("response_id", String(200), primary_key=True),
+    Column("delivery_id", Uuid, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("template", String(63)),
+    Column("language", String),
+    Column("channel", String(63)),
+    Column("subject", String(32)),
+    Column("sealed", LargeBinary),
+    Column("state", String(12), nullable=False),
+    Column("reason", String(20)),
+    Column("detail", String(200)),
+    Column("attempt", Integer, nullable=False),
+    Column("due_at", Utc),
+    Column("lease_until", Utc),
+    Column("provider", String(63)),
+    Column("provider_message_id", String(200)),
+    Column("address", String(32)),
+    Column("trace", String(60)),
+    Column("changed_at", Utc, nullable=False),
+    Index("ledger_by_delivery", "delivery_id"),
+    Index("ledger_by_state", "state", "due_at"),
+)
+
+SUPPRESSIONS: Final = Table(
+    "suppressions",
+    DELIVERY,
+    Column("tenant", String(63), primary_key=True),
+    Column("about", String(32), primary_key=True),
+    Column("reason", String(20), primary_key=True),
+    Column("since", Utc),
+    Column("lifted_at", Utc),
+)
+"""`about` is the hash of an address or a subject. In force while `since` is set and later than `lifted_at`."""
+
+PAUSES: Final = Table(
+    "pauses",
+    DELIVERY,
+    Column("tenant", String(63), primary_key=True),
+    Column("since", Utc, nullable=False),
+)

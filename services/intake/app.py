@@ -1,0 +1,79 @@
+"""Puts intake together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+from schemas.topic import INBOUND_PATTERN
+from services.chassis.business import Business
+from services.chassis.clock import Clock
+from services.chassis.consuming import Consumer, Subscription
+from services.chassis.dead_letters import DeadLetters
+from services.chassis.health import Health
+from services.chassis.lifecycle import VERSION, Assembly
+from services.chassis.positions import Positions
+from services.chassis.web import ops_routes
+from services.intake.api import Api
+from services.intake.domain import Arrival
+from services.intake.handlers import Eraser, Inbound
+from services.intake.inbound import decoder
+from services.intake.opening import Opened, open_door
+from services.intake.routes import web_app
+from services.intake.settings import IntakeSettings
+from services.intake.sql_requests import SqlRequests
+from services.intake.webhooks import Webhooks
+
+GROUP: Final = "intake"
+FORGET_EVERY: Final = timedelta(minutes=10)
+
+
+@asynccontextmanager
+async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> AsyncIterator[Assembly]:
+    """Intake, ready to run."""
+    async with open_door(settings, business, clock) as opened:
+        frame, database = opened.service.frame, opened.service.database
+        requests = SqlRequests(database)
+        api = Api(frame, opened.door, database, requests)
+        inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
+        web = web_app(api, Webhooks(frame, opened.keyring, settings), ops_routes(frame.health, frame.metrics, VERSION))
+        loops = {
+            "inbound": _consumer(opened, inbound).run,
+            "deleting": inbound.delete_taken,
+            "erasing": Eraser(frame, opened.keyring).run,
+            "forgetting": _Forgetting(requests, clock, frame.health).run,
+        }
+        yield Assembly(loops, web)
+
+
+def _consumer(opened: Opened, inbound: Inbound) -> Consumer[Arrival]:
+    """Every inbound topic there is or will be; what strangers send is sealed when it becomes a dead letter."""
+    frame = opened.service.frame
+    return Consumer(
+        Subscription(GROUP, INBOUND_PATTERN, decoder(opened.door.sections, frame.clock), trusted=False),
+        inbound,
+        frame=frame,
+        positions=inbound.positions,
+        dead_letters=DeadLetters(frame.publisher, GROUP, opened.keyring),
+    )
+
+
+class _Forgetting:
+    """Drops requests older than a day."""
+
+    def __init__(self, requests: SqlRequests, clock: Clock, health: Health) -> None:
+        self._requests = requests
+        self._clock = clock
+        self._health = health
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks every ten minutes, until stopped."""
+        while not stop.is_set():
+            await self._requests.forget_old(self._clock.now())
+            try:
+                await asyncio.wait_for(stop.wait(), FORGET_EVERY.total_seconds())
+            except TimeoutError:
+                continue

@@ -1,0 +1,110 @@
+"""What the `nps` command does of intake's: keys, channels, imports, orders to erase, recovery."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from schemas.erasure import Erasure
+from schemas.malformed import Malformed
+from schemas.topic import dead_letters_of, inbound
+from schemas.topics import ERASURES
+from services.chassis.business import Business
+from services.chassis.clock import Clock
+from services.chassis.kafka import Kafka
+from services.chassis.keyring import Identity
+from services.chassis.migrating import migrate
+from services.chassis.records import Cause, outgoing
+from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_inbound
+from services.intake import sql_keys, sql_registers
+from services.intake.importing import Import, Importer, Report
+from services.intake.opening import OUTLINE, open_door
+from services.intake.settings import IntakeSettings
+from services.intake.sql_keys import ApiKey
+
+
+@asynccontextmanager
+async def _database(settings: IntakeSettings, clock: Clock) -> AsyncIterator[Database]:
+    url = settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, OUTLINE.name)
+    async with open_database(url) as database:
+        await migrate(database, clock, OUTLINE.package)
+        yield database
+
+
+async def create_key(settings: IntakeSettings, clock: Clock, tenant: str, name: str) -> tuple[ApiKey, str]:
+    """A new API key and its token, which is told this once."""
+    async with _database(settings, clock) as database:
+        return await sql_keys.create(database, tenant, name, clock.now())
+
+
+async def revoke_key(settings: IntakeSettings, clock: Clock, key_id: str) -> bool:
+    """Revokes an API key; false if there is none that holds."""
+    async with _database(settings, clock) as database:
+        return await sql_keys.revoke(database, key_id, clock.now())
+
+
+async def list_keys(settings: IntakeSettings, clock: Clock) -> list[ApiKey]:
+    """All API keys."""
+    async with _database(settings, clock) as database:
+        return await sql_keys.every(database)
+
+
+async def create_channels(settings: IntakeSettings, clock: Clock, channels: Sequence[str]) -> list[str]:
+    """Makes inbound topics; returns the names of those that were not there.
+
+    Raises:
+        Malformed: if a channel's name cannot stand in a topic.
+        Halt: if a topic is there and is not as it must be, or may not be made.
+    """
+    try:
+        names = [inbound(channel) for channel in channels]
+    except ValueError as error:
+        raise Malformed.of("channel", str(error)) from error
+    kafka = Kafka(settings)
+    async with open_topic_admin(kafka, settings.replication) as admin, _database(settings, clock) as database:
+        wanted = [wanted_inbound(channel, settings.partitions) for channel in channels]
+        made = await admin.ensure([*wanted, *(wanted_dead_letters(name) for name in names)])
+        for name in set(made) & set(names):
+            await sql_registers.note_channel(database, name, clock.now())
+    return [name for name in made if not name.endswith(dead_letters_of(""))]
+
+
+async def import_file(
+    settings: IntakeSettings, business: Business, clock: Clock, what: Import, progress: Callable[[Report, int], None]
+) -> Report:
+    """Imports a file through the door; good rows are durable on return.
+
+    Raises:
+        Malformed: if the file as a whole cannot be read.
+    """
+    async with open_door(settings, business, clock) as opened:
+        opened.door.sections.of(what.tenant)
+        return await Importer(what, opened.door, clock).run(progress)
+
+
+async def erase(settings: IntakeSettings, business: Business, clock: Clock, tenant: str, who: Identity) -> Erasure:
+    """Orders that a person be forgotten: every linked subject, now and after any restore.
+
+    Raises:
+        Malformed: if nothing is said of who it is.
+    """
+    async with open_door(settings, business, clock) as opened:
+        opened.door.sections.of(tenant)
+        one = await opened.keyring.identify(tenant, who)
+        if one is None:
+            raise Malformed.of("person", "one of customer id, e-mail and phone is required")
+        values = [value for value, _ in one.identifiers]
+        groups = await opened.keyring.subjects_of(tenant, values)
+        now = clock.now()
+        order = Erasure(
+            erasure_id=uuid4(),
+            tenant=tenant,
+            subjects=sorted(frozenset().union(*groups.values())),
+            requested_at=now,
+        )
+        record = outgoing(ERASURES, order, str(order.erasure_id), Cause("console", now))
+        await opened.service.frame.publisher.publish([record])
+        await opened.keyring.erase(tenant, order.subjects)
+        return order

@@ -1,0 +1,162 @@
+"""Settles an answer at the door: its id, its revision, whether it may come in. Pure.
+
+Ids. The sender's own; else made from what is the same when the same thing is sent again: the sender's event id, the
+Idempotency-Key and item, the place in the topic, the file and row. Only HTTP with none of these gets a random one.
+
+Revisions. The sender's number. A source that never numbers has its updated_at in milliseconds, else 1 for an answer
+and the time of receipt for what comes after. From a source that numbers
+  an unnumbered update or exclusion is malformed: nobody can tell what it replaces
+  an unnumbered retraction is final: nothing comes after it
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Final
+from uuid import UUID, uuid5
+from zoneinfo import available_timezones
+
+from schemas.contract import FINAL_REVISION
+from schemas.malformed import Malformed
+from schemas.personal_data import PersonalData
+from schemas.response import Response, Submission
+from schemas.sealed import Sealed
+
+IDS: Final = UUID("e2b7f6a0-5c83-5f0e-8a43-1f0f7a1f4c2d")
+"""Namespace of response ids that intake makes (RFC 9562 §5.5)."""
+
+AHEAD_AT_MOST: Final = timedelta(minutes=5)
+RESERVED_SEGMENTS: Final = frozenset({"all", "channel", "touchpoint", "agent", "team"})
+NO_SOURCE: Final = ""
+
+PERSONAL: Final = tuple(PersonalData.model_fields)
+
+SegmentPair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A submission and how it came: all that intake knows before it looks anything up.
+
+    `identity` is the same when the same thing comes again; `history` is the import's mark.
+    """
+
+    submission: Submission
+    tenant: str
+    channel: str | None
+    received_at: datetime
+    identity: str
+    source: str | None = None
+    history: bool = False
+    traceparent: str | None = None
+
+    @property
+    def response_id(self) -> str:
+        """The sender's id, or one made from the identity."""
+        return self.submission.response_id or str(uuid5(IDS, f"{self.tenant}|{self.identity}"))
+
+    @property
+    def source_name(self) -> str:
+        """Who numbers: revisions of one source are compared, never those of two."""
+        return self.submission.source or self.source or NO_SOURCE
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An arrival that may come in, with its place in the order of revisions."""
+
+    arrival: Arrival
+    revision: int
+    segments: dict[str, str]
+
+
+def check(arrival: Arrival) -> None:
+    """Refuses what no look-up could save.
+
+    Raises:
+        Malformed: naming the field.
+    """
+    submission = arrival.submission
+    if submission.answered_at and submission.answered_at > arrival.received_at + AHEAD_AT_MOST:
+        raise Malformed.of("answered_at", "more than five minutes in the future")
+    reserved = RESERVED_SEGMENTS & submission.segments.keys()
+    if reserved:
+        raise Malformed.of(f"segments.{min(reserved)}", "reserved: it is a segment by itself")
+    if submission.timezone and submission.timezone not in _zones():
+        raise Malformed.of("timezone", "not an IANA time zone")
+    if arrival.channel is None and submission.op == "submitted":
+        raise Malformed.of("channel", "required")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def revision_of(arrival: Arrival, *, source_numbers: bool) -> int:
+    """The place of this revision among those of its answer.
+
+    Raises:
+        Malformed: if its source numbers and this one does not.
+    """
+    submission = arrival.submission
+    if submission.revision is not None:
+        return submission.revision
+    if submission.op == "commented":
+        return _milliseconds(submission.updated_at or arrival.received_at)
+    if source_numbers:
+        if submission.op in {"updated", "excluded"}:
+            raise Malformed.of("revision", f"required: this source numbers, and op is {submission.op}")
+        return FINAL_REVISION if submission.op == "retracted" else 1
+    if submission.updated_at is not None:
+        return _milliseconds(submission.updated_at)
+    return 1 if submission.op == "submitted" else _milliseconds(arrival.received_at)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return max(1, int(moment.timestamp() * 1000))
+
+
+def personal_data(submission: Submission) -> PersonalData:
+    """What of a submission is sealed."""
+    return PersonalData(**{field: getattr(submission, field) for field in PERSONAL})
+
+
+def digest_of(submission: Submission, secret: bytes) -> str:
+    """Decides whether two of one revision are the same: over what was sent, before any default."""
+    sent = submission.model_dump_json(exclude_unset=True).encode()
+    return hmac.new(secret, sent, hashlib.sha256).digest()[:16].hex()
+
+
+def response(settled: Settled, *, digest: str, subject: str | None, sealed: Sealed | None) -> Response:
+    """The answer as it goes on `nps.responses`."""
+    arrival, submission = settled.arrival, settled.arrival.submission
+    return Response(
+        tenant=arrival.tenant,
+        response_id=arrival.response_id,
+        revision=settled.revision,
+        op=submission.op,
+        metric=submission.metric,
+        score=submission.score,
+        rating=submission.rating,
+        language=submission.language,
+        channel=arrival.channel,
+        source=submission.source or arrival.source,
+        survey_id=submission.survey_id,
+        touchpoint=submission.touchpoint,
+        subject=subject,
+        segments=settled.segments,
+        agent=submission.agent,
+        callback_requested=submission.callback_requested,
+        solicited=submission.solicited,
+        test=submission.test,
+        history=submission.history or arrival.history,
+        answered_at=submission.answered_at or arrival.received_at.astimezone(UTC),
+        received_at=arrival.received_at,
+        digest=digest,
+        sealed=sealed,
+    )

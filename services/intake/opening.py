@@ -1,0 +1,50 @@
+"""Opens the door: what the running service and the `nps` command both need to let answers in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from services.chassis.business import Business
+from services.chassis.clock import Clock
+from services.chassis.keyring import Keyring, open_keyring
+from services.chassis.metrics import CHASSIS_METRICS, Metrics
+from services.chassis.sql_service import Outline, SqlService, open_sql_service
+from services.intake import READS, WRITES
+from services.intake.door import Door
+from services.intake.metrics import INTAKE_METRICS, AnyMetric
+from services.intake.settings import IntakeSection, IntakeSettings
+from services.intake.sql_registers import SegmentRegister, SourceRegister
+
+OUTLINE: Final = Outline("intake", "services.intake", READS, WRITES)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The door, and what it stands in."""
+
+    service: SqlService
+    keyring: Keyring
+    door: Door
+
+
+@asynccontextmanager
+async def open_door(settings: IntakeSettings, business: Business, clock: Clock) -> AsyncIterator[Opened]:
+    """Kafka, database and keyring, and the door over them."""
+    metrics: Metrics[AnyMetric] = Metrics(CHASSIS_METRICS, INTAKE_METRICS)
+    sections = business.sections("intake", IntakeSection)
+    async with (
+        open_sql_service(OUTLINE, settings, clock, metrics) as service,
+        open_keyring(settings, clock) as keyring,
+    ):
+        service.frame.health.add_probe("keyring", keyring.probe)
+        door = Door(
+            sections,
+            SegmentRegister(service.database),
+            SourceRegister(service.database),
+            keyring,
+            service.frame.publisher,
+        )
+        yield Opened(service, keyring, door)

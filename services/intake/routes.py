@@ -1,0 +1,126 @@
+"""Where intake listens, and how its OpenAPI 3.1 document describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.routing import BaseRoute
+
+from schemas.response import Submission
+from services.chassis.lifecycle import VERSION
+from services.chassis.problems import MEDIA_TYPE, ProblemDetails
+from services.chassis.web import ON_ERROR
+from services.intake.api import MOST_IN_BATCH, Accepted, Api, BatchAccepted, ConsentGiven, StatusAccepted
+from services.intake.webhooks import Webhooks
+
+JSON: Final = "application/json"
+REF: Final = "#/components/schemas/{model}"
+
+Described = dict[str, Any]  # a piece of an OpenAPI document
+
+_PROBLEMS: Final = {
+    400: "not JSON",
+    401: "no key, or no valid signature",
+    409: "the first request with this Idempotency-Key is still being worked on",
+    413: "the body is too large",
+    422: "a field is missing or wrong; errors names each",
+    503: "nothing was accepted; try again after Retry-After",
+}
+
+
+def web_app(api: Api, webhooks: Webhooks, ops: Sequence[BaseRoute]) -> FastAPI:
+    """Every route of intake."""
+    app = FastAPI(
+        title="nps-loop intake",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        routes=list(ops),
+        exception_handlers=ON_ERROR,
+    )
+    one = {"schema": _ref(Submission)}
+    many = {"schema": {"type": "array", "items": _ref(Submission), "minItems": 1, "maxItems": MOST_IN_BATCH}}
+    keyed = {"security": [{"key": []}], "parameters": [_idempotency_key()]}
+    bodies: list[tuple[str, Any, str, Described]] = [
+        ("/v1/responses", api.submit, "submit", {**_body(one), **keyed, **_answers(Accepted)}),
+        ("/v1/responses:batch", api.submit_batch, "submitBatch", {**_body(many), **keyed, **_answers(BatchAccepted)}),
+        (
+            "/v1/consents",
+            api.consent,
+            "consent",
+            {**_body({"schema": _ref(ConsentGiven)}), "security": [{"key": []}], **_answers(StatusAccepted)},
+        ),
+        ("/v1/webhooks/sendgrid", webhooks.on_sendgrid, "sendgridEvents", {**_body({"schema": {}}), **_taken()}),
+        ("/v1/webhooks/crm", webhooks.on_crm, "crmUpdate", {**_body({"schema": {}}), **_taken()}),
+    ]
+    for path, endpoint, operation, described in bodies:
+        app.add_api_route(
+            path, endpoint, methods=["POST"], operation_id=operation, openapi_extra=described, response_model=None
+        )
+    app.openapi = partial(_document, app)  # type: ignore[method-assign]  # FastAPI's own way to complete the document
+    return app
+
+
+def _document(app: FastAPI) -> Described:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+        models: list[type[BaseModel]] = [
+            Submission,
+            ConsentGiven,
+            Accepted,
+            BatchAccepted,
+            StatusAccepted,
+            ProblemDetails,
+        ]
+        _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
+        components = document.setdefault("components", {})
+        components["schemas"] = definitions["$defs"]
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("200", None)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _ref(model: type[BaseModel]) -> Described:
+    return {"$ref": REF.format(model=model.__name__)}
+
+
+def _body(content: Described) -> Described:
+    return {"requestBody": {"required": True, "content": {JSON: content}}}
+
+
+def _answers(model: type[BaseModel]) -> Described:
+    accepted = {"description": "every replica has it", "content": {JSON: {"schema": _ref(model)}}}
+    return {"responses": {"202": accepted, **_problems(400, 401, 409, 413, 422, 503)}}
+
+
+def _taken() -> Described:
+    return {"responses": {"204": {"description": "every replica has it"}, **_problems(400, 401, 413, 422, 503)}}
+
+
+def _problems(*statuses: int) -> Described:
+    return {
+        str(status): {
+            "description": _PROBLEMS[status],
+            "content": {MEDIA_TYPE: {"schema": _ref(ProblemDetails)}},
+        }
+        for status in statuses
+    }
+
+
+def _idempotency_key() -> Described:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "the same key and body have one effect and get one answer, for 24 hours",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    }

@@ -1,0 +1,91 @@
+"""What intake has to remember of senders: segments admitted so far, sources that number, channels it made itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+from sqlalchemy import func, select, tuple_
+
+from services.chassis.sql import Database, Transaction
+from services.chassis.sql_dialect import insert_or_ignore, lock, upsert
+from services.intake.domain import SegmentPair
+from services.intake.tables import CHANNELS, SEGMENTS, SOURCES
+
+
+class SegmentRegister:
+    """Distinct segments of each tenant, up to a bound. What was admitted once stays admitted, so it is remembered."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._admitted: dict[str, set[SegmentPair]] = {}
+
+    async def admitted(self, tenant: str, wanted: Collection[SegmentPair], most: int) -> set[SegmentPair]:
+        """Those of the wanted segments that are told apart; new ones are admitted while there is room."""
+        known = self._admitted.setdefault(tenant, set())
+        unknown = sorted(set(wanted) - known)
+        if unknown:
+            async with self._database.begin() as transaction:
+                known |= await self._admit(transaction, tenant, unknown, most)
+        return known & set(wanted)
+
+    async def _admit(
+        self, transaction: Transaction, tenant: str, unknown: list[SegmentPair], most: int
+    ) -> set[SegmentPair]:
+        await lock(transaction, [f"{tenant}/segments"])
+        stored = await transaction.execute(
+            select(SEGMENTS.c.key, SEGMENTS.c.value).where(
+                SEGMENTS.c.tenant == tenant, tuple_(SEGMENTS.c.key, SEGMENTS.c.value).in_(unknown)
+            )
+        )
+        there = {(row.key, row.value) for row in stored}
+        new = [pair for pair in unknown if pair not in there]
+        if new:
+            counted = select(func.count()).select_from(SEGMENTS).where(SEGMENTS.c.tenant == tenant)
+            room = most - (await transaction.execute(counted)).scalar_one()
+            new = new[: max(room, 0)]
+            rows = [{"tenant": tenant, "key": key, "value": value} for key, value in new]
+            await insert_or_ignore(transaction, SEGMENTS, rows)
+        return there | set(new)
+
+
+class SourceRegister:
+    """Which sources number their revisions: one number is enough to know."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._numbering: set[tuple[str, str]] = set()
+
+    async def numbering(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the wanted sources (tenant, name) that number."""
+        unknown = sorted(set(wanted) - self._numbering)
+        if unknown:
+            async with self._database.read() as transaction:
+                rows = await transaction.execute(
+                    select(SOURCES.c.tenant, SOURCES.c.source).where(
+                        SOURCES.c.numbers, tuple_(SOURCES.c.tenant, SOURCES.c.source).in_(unknown)
+                    )
+                )
+                self._numbering |= {(row.tenant, row.source) for row in rows}
+        return self._numbering & set(wanted)
+
+    async def note(self, sources: Iterable[tuple[str, str]]) -> None:
+        """These sources number."""
+        new = sorted(set(sources) - self._numbering)
+        if new:
+            async with self._database.begin() as transaction:
+                rows = [{"tenant": tenant, "source": source, "numbers": True} for tenant, source in new]
+                await upsert(transaction, SOURCES, rows)
+            self._numbering |= set(new)
+
+
+async def note_channel(database: Database, topic: str, now: datetime) -> None:
+    """An inbound topic of our own making: its records may be deleted once they are in."""
+    async with database.begin() as transaction:
+        await insert_or_ignore(transaction, CHANNELS, [{"topic": topic, "made_at": now}])
+
+
+async def own_channels(database: Database) -> set[str]:
+    """Inbound topics of our own making."""
+    async with database.read() as transaction:
+        return set((await transaction.execute(select(CHANNELS.c.topic))).scalars())

@@ -1,0 +1,20 @@
+"""What the monitor shows to Prometheus, so that one scrape shows the whole line."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from services.chassis.metrics import ChassisMetric, Definition
+
+MonitorMetric = Literal[
+    "nps_score", "nps_tasks_open", "nps_dead_letters_kept", "nps_monitor_unreadable_total", "nps_monitor_viewers"
+]
+AnyMetric = ChassisMetric | MonitorMetric
+
+MONITOR_METRICS: Final[tuple[Definition[MonitorMetric], ...]] = (
+    Definition("nps_score", "gauge", "NPS of all answers; not a number where there are none", ("tenant", "window")),
+    Definition("nps_tasks_open", "gauge", "tasks that are neither done nor cancelled", ("priority",)),
+    Definition("nps_dead_letters_kept", "gauge", "dead letters kept, all topics together"),
+    Definition("nps_monitor_unreadable_total", "counter", "records the monitor could not read", ("topic",)),
+    Definition("nps_monitor_viewers", "gauge", "pages open at the moment"),
+)

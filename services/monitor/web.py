@@ -1,0 +1,174 @@
+"""HTTP of the monitor: the page and its files, the view as JSON, and its changes as server-sent events."""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import re
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.malformed import Malformed
+from services.chassis.logs import logger
+from services.chassis.problems import Problem
+from services.monitor.answers import ALL
+from services.monitor.live import Live, as_json
+from services.monitor.snapshot import Choice
+
+if TYPE_CHECKING:
+    from services.chassis.business import Sections
+    from services.monitor.settings import MonitorSection
+
+SECURITY: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
+STATIC: Final = "/static/"
+BACK_AFTER_MS: Final = 2_000
+HEARTBEAT_S: Final = 15
+SLOW_AFTER_S: Final = 5.0
+"""Whoever does not take a message within this time is dropped: the page comes back by itself and catches up."""
+
+_TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_WINDOW: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+LONGEST_SEGMENT: Final = 130
+
+_log = logger("pages")
+
+
+class SecurityHeaders:
+    """Puts the headers on whatever is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY)
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+class Page:
+    """The page and its files, read once. Files lie under a folder named by what is in them, and so never change."""
+
+    def __init__(self) -> None:
+        folder = files("services.monitor").joinpath("page")
+        contents = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
+        page = contents.pop("index.html")
+        digest = hashlib.sha256()
+        for name, content in sorted(contents.items()):
+            digest.update(name.encode() + content)
+        self._folder = digest.hexdigest()[:16]
+        self._page = page.replace(STATIC.encode(), f"{STATIC}{self._folder}/".encode())
+        self._tag = f'"{hashlib.sha256(self._page).hexdigest()[:16]}"'
+        self._files = contents
+
+    async def index(self, request: Request) -> Response:
+        """The page itself; asked for again at each visit, sent if it differs."""
+        headers = {"Cache-Control": "no-cache", "ETag": self._tag}
+        if request.headers.get("if-none-match") == self._tag:
+            return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(self._page, headers=headers, media_type="text/html")
+
+    async def file(self, request: Request) -> Response:
+        """One of its files."""
+        name = request.path_params["name"]
+        content = self._files.get(name)
+        if content is None or request.path_params["folder"] != self._folder:
+            raise Problem(HTTPStatus.NOT_FOUND, "not-found", f"nothing at {request.url.path}")
+        media_type = mimetypes.guess_type(name)[0] or "text/plain"
+        return Response(content, headers={"Cache-Control": FOR_A_YEAR}, media_type=media_type)
+
+
+class Events(EventSourceResponse):
+    """Server-sent events; a page that is too slow is let go."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            _log.info("viewer.dropped", seconds=SLOW_AFTER_S)
+
+
+class Views:
+    """The view over HTTP."""
+
+    def __init__(self, live: Live, sections: Sections[MonitorSection]) -> None:
+        self._live = live
+        self._sections = sections
+
+    async def view(self, request: Request) -> Response:
+        """Everything there is to see of a tenant, as JSON."""
+        content = as_json(self._live.snapshot(self._choice(request)))
+        return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    async def tenants(self, _request: Request) -> Response:
+        """Every tenant there is, the one with the newest answer first."""
+        return JSONResponse({"tenants": self._tenants()}, headers={"Cache-Control": "no-store"})
+
+    async def events(self, request: Request) -> Response:
+        """The view and its changes, for as long as somebody looks."""
+        choice = self._choice(request)
+        last_id = request.headers.get("last-event-id")
+        return Events(self._events(choice, last_id), ping=HEARTBEAT_S, send_timeout=SLOW_AFTER_S)
+
+    async def _events(self, choice: Choice, last_id: str | None) -> AsyncIterator[ServerSentEvent]:
+        yield ServerSentEvent(as_json({"tenants": self._tenants()}), event="tenants", retry=BACK_AFTER_MS)
+        async for event_id, data in self._live.updates(choice, last_id):
+            yield ServerSentEvent(data, id=event_id, event="view")
+
+    def _tenants(self) -> list[dict[str, str]]:
+        named = [pattern for pattern, _ in self._sections if _TENANT.fullmatch(pattern)]
+        known = dict.fromkeys([*self._live.view.tenants(), *sorted(named)])
+        return [{"tenant": tenant, "title": self._title(tenant)} for tenant in known]
+
+    def _title(self, tenant: str) -> str:
+        title = self._sections.of(tenant).title if self._sections.knows(tenant) else None
+        return title or tenant
+
+    def _choice(self, request: Request) -> Choice:
+        asked = request.query_params
+        first = next(iter(self._tenants()), {"tenant": "default"})
+        choice = Choice(
+            asked.get("tenant") or first["tenant"], asked.get("segment") or ALL, asked.get("window") or None
+        )
+        if not _TENANT.fullmatch(choice.tenant):
+            raise Malformed.of("tenant", "does not have the form of a tenant")
+        if len(choice.segment) > LONGEST_SEGMENT:
+            raise Malformed.of("segment", f"longer than {LONGEST_SEGMENT} characters")
+        if choice.window and not _WINDOW.fullmatch(choice.window):
+            raise Malformed.of("window", "does not have the form of a window")
+        return choice
+
+
+def routes(page: Page, views: Views) -> list[BaseRoute]:
+    """What the monitor answers."""
+    return [
+        Route("/", page.index),
+        Route("/static/{folder}/{name}", page.file),
+        Route("/v1/view", views.view),
+        Route("/v1/tenants", views.tenants),
+        Route("/events", views.events),
+    ]
