@@ -35,6 +35,10 @@ EXIT_HALT: Final = 4
 RESTARTS_A_MINUTE: Final = 5
 
 ENV_FILE: Final = "env"
+API_KEY: Final = "NPS_API_KEY"
+KEPT: Final = (API_KEY,)
+"""What others have written into the file of settings, to be kept."""
+
 PIDS_FILE: Final = "pids.json"
 
 
@@ -212,18 +216,22 @@ def resident_mib(pid: int, *, children: bool = True) -> float:
         return 0.0
 
 
-def _environment(folder: Path, ports: dict[str, int], bootstrap: str) -> dict[str, str]:
-    known = read_env(folder / ENV_FILE)
+def made_once(known: dict[str, str]) -> dict[str, str]:
+    """Secrets of a stack: those that are known, and new ones for the rest."""
     made = {name: known.get(name) or make() for name, make in _MADE_ONCE.items()}
     private, public = known.get("NPS_SANDBOX_SENDGRID_PRIVATE_KEY"), known.get("NPS_SENDGRID_WEBHOOK_KEY")
     if not (private and public):
         pair = new_key_pair()
         private, public = pair.private, pair.public
+    return made | {"NPS_SANDBOX_SENDGRID_PRIVATE_KEY": private, "NPS_SENDGRID_WEBHOOK_KEY": public}
+
+
+def _environment(folder: Path, ports: dict[str, int], bootstrap: str) -> dict[str, str]:
+    known = read_env(folder / ENV_FILE)
+    made = made_once(known) | {name: known[name] for name in KEPT if name in known}
     intake = f"http://127.0.0.1:{ports['intake']}"
     return {
         **made,
-        "NPS_SANDBOX_SENDGRID_PRIVATE_KEY": private,
-        "NPS_SENDGRID_WEBHOOK_KEY": public,
         "NPS_SANDBOX_SENDGRID_KEY": made["NPS_SENDGRID_KEY"],
         "NPS_KAFKA_BOOTSTRAP": bootstrap,
         "NPS_PARTITIONS": str(PARTITIONS),

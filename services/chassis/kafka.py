@@ -26,6 +26,7 @@ METADATA_MS: Final = 5_000
 LINGER_MS: Final = 2
 # an empty fetch holds up whatever is assigned next, and readers are often assigned anew
 READER_WAIT_MS: Final = 100
+READER_PARTITION_BYTES: Final = 1024 * 1024
 
 
 class Kafka:
@@ -71,8 +72,13 @@ class Kafka:
             max_poll_records=max_poll_records,
         )
 
-    def reader(self, *, reset: str = "earliest", max_poll_records: int = 2000) -> AIOKafkaConsumer:
-        """A consumer without a group, for reading topics as they stand. Assign it."""
+    def reader(
+        self, *, reset: str = "earliest", max_poll_records: int = 2000, partition_bytes: int = READER_PARTITION_BYTES
+    ) -> AIOKafkaConsumer:
+        """A consumer without a group, for reading topics as they stand. Assign it.
+
+        It holds up to `partition_bytes` of each partition in advance.
+        """
         return AIOKafkaConsumer(
             **self.connection,
             group_id=None,
@@ -82,6 +88,7 @@ class Kafka:
             max_poll_records=max_poll_records,
             metadata_max_age_ms=METADATA_MS,
             fetch_max_wait_ms=READER_WAIT_MS,
+            max_partition_fetch_bytes=partition_bytes,
         )
 
     def admin(self) -> AIOKafkaAdminClient:

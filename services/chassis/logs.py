@@ -71,7 +71,9 @@ def configure(form: Format, level: str, service: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+                structlog.processors.JSONRenderer()
+                if form == "json"
+                else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
             ],
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.topic import partition_of
 from services.chassis.failures import Transient
+from services.chassis.kafka import READER_PARTITION_BYTES
 from services.chassis.records import Raw
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from services.chassis.kafka import Kafka
 
 POLL_MS: Final = 300
+# aiokafka loses the order to stop, and waits for ever, while it still drops what an earlier assignment was fetching
+TURNS: Final = 10
 
 
 class Reader:
@@ -69,6 +73,18 @@ class Reader:
             raise Transient(f"Kafka: {type(error).__name__}") from error
         return {(self._kafka.short(partition.topic), partition.partition): end for partition, end in ends.items()}
 
+    async def starts(self) -> dict[tuple[str, int], int]:
+        """Where each assigned partition begins, by topic and number.
+
+        Raises:
+            Transient: if Kafka fails.
+        """
+        try:
+            starts = await self._consumer.beginning_offsets(list(self._consumer.assignment()))
+        except KafkaError as error:
+            raise Transient(f"Kafka: {type(error).__name__}") from error
+        return {(self._kafka.short(partition.topic), partition.partition): start for partition, start in starts.items()}
+
     async def to_end(self) -> AsyncIterator[Raw]:
         """Every record up to where the topics ended when this was called; what came meanwhile is left for `more`.
 
@@ -110,17 +126,19 @@ class Reader:
 
 
 @asynccontextmanager
-async def open_reader(kafka: Kafka) -> AsyncIterator[Reader]:
-    """A reader; assign it before reading.
+async def open_reader(kafka: Kafka, *, partition_bytes: int = READER_PARTITION_BYTES) -> AsyncIterator[Reader]:
+    """A reader; assign it before reading. It holds up to `partition_bytes` of each partition in advance.
 
     Raises:
         Transient: if Kafka cannot be reached.
     """
-    consumer = kafka.reader()
+    consumer = kafka.reader(partition_bytes=partition_bytes)
     try:
         await consumer.start()
         yield Reader(kafka, consumer)
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error
     finally:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
         await consumer.stop()

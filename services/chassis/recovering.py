@@ -8,7 +8,7 @@ of it again is right.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -50,6 +50,15 @@ class Replay:
 
     reader: Reader
     ends: dict[Partition, int] = field(default_factory=dict)
+
+    async def starts(self, topics: Iterable[Topic[Any]]) -> dict[Partition, int]:  # payloads of any type
+        """Where each partition of these topics begins, for who reads them again.
+
+        Raises:
+            Transient: if Kafka fails.
+        """
+        await self.reader.assign([topic.name for topic in topics])
+        return await self.reader.starts()
 
     async def batches(self, topic: Topic[P]) -> AsyncIterator[Sequence[Received[P]]]:
         """Every record up to the end, in the order of its partition. What cannot be read is passed over, and told.
@@ -121,6 +130,25 @@ async def begin_anew(transaction: Transaction, consumer: str, positions: Mapping
     database_id = uuid4().hex
     await transaction.execute(IDENTITY.insert().values(database_id=database_id, created_at=clock.now()))
     return database_id
+
+
+async def committed_offsets(kafka: Kafka, group: str) -> dict[Partition, int]:
+    """Where a group stands, as Kafka knows it.
+
+    Raises:
+        Transient: if Kafka does not answer.
+    """
+    admin = kafka.admin()
+    try:
+        await admin.start()
+        known = await admin.list_consumer_group_offsets(kafka.topic(group))
+    except GroupCoordinatorNotAvailableError:
+        return {}  # no group has ever committed anything on this cluster
+    except KafkaError as error:
+        raise Transient(f"Kafka: {type(error).__name__}") from error
+    finally:
+        await admin.close()
+    return {(kafka.short(part.topic), part.partition): found.offset for part, found in known.items()}
 
 
 async def set_group_offsets(kafka: Kafka, group: str, positions: Mapping[Partition, int]) -> None:

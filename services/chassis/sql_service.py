@@ -112,6 +112,11 @@ class Outline:
     reads: tuple[Topic[Any], ...]
     writes: tuple[Topic[Any], ...]
 
+    @property
+    def in_order(self) -> frozenset[str]:
+        """Topics of which the last record of a key counts, so that their records must stand in order."""
+        return frozenset(topic.name for topic in self.writes if topic.compacted)
+
 
 @asynccontextmanager
 async def open_sql_service(
@@ -131,5 +136,4 @@ async def open_sql_service(
         database_id = await migrate(database, clock, outline.package)
         frame.health.add_probe("sql", database.probe)
         await check_not_restored(frame.kafka, database, database_id, [topic.name for topic in outline.writes])
-        in_order = frozenset(topic.name for topic in outline.writes if topic.compacted)
-        yield SqlService(frame, database, Outbox(database_id, clock, in_order))
+        yield SqlService(frame, database, Outbox(database_id, clock, outline.in_order))

@@ -313,16 +313,11 @@ class _Performance:
         """
         there = {mail["delivery_id"] for mail in await self._mails()}
         for response_id in unknown:
-            self._say(f"outcome unknown: {response_id}; looking at the inbox, as a person would")
-            with suppress(Transient):
-                await self._loop.nps(
-                    "resend",
-                    response_id,
-                    "--tenant",
-                    self._tenant,
-                    "--yes",
-                    *(["--it-arrived"] if _mail_id(self._tenant, response_id) in there else []),
+            if str(effect_id(self._tenant, response_id, "mail")) not in there:
+                self._say(
+                    f"{response_id}: nobody knows whether its mail went, and the inbox has none; sending it again"
                 )
+                await self._loop.nps("resend", response_id, "--tenant", self._tenant, "--yes")
 
     async def _until(self, done: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + self._patience
@@ -385,7 +380,3 @@ class _Performance:
 
     def _say(self, what: str) -> None:
         err.print(what, style="dim", highlight=False)
-
-
-def _mail_id(tenant: str, response_id: str) -> str:
-    return str(effect_id(tenant, response_id, "mail"))

@@ -115,7 +115,7 @@ class ComposeTarget(Target):
         self.inbox = env.get("NPS_PUBLIC_INBOX", "http://127.0.0.1:8086")
         self.crm = env.get("NPS_PUBLIC_CRM", "http://127.0.0.1:8087")
         self.token = env.get("NPS_ACCESS_TOKEN")
-        self._bootstrap = env.get("NPS_PUBLIC_KAFKA", "127.0.0.1:19092")
+        self._bootstrap = env.get("NPS_PUBLIC_KAFKA", "127.0.0.1:9094")
 
     async def start(self) -> None:
         """Is running already."""

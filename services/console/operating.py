@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(keys, name="keys")
     app.add_typer(topics, name="topics")
     app.add_typer(dlq, name="dlq")
-    for command in (pause, resume, recover):
+    for command in (pause, resume, resend, recover):
         app.command()(command)
 
 
@@ -226,6 +226,20 @@ def resume(what: What, tenant: OfTenant = None) -> None:
     """Let mail or tasks go again, what was held back first."""
     _of(PAUSABLE[what], "resume", tenant)
     out.print(f"resumed: {what} of {tenant or 'every tenant'}", highlight=False)
+
+
+def resend(
+    response_id: Annotated[str, typer.Argument(help="the answer whose mail has an unknown outcome")],
+    tenant: Tenant = "default",
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Send a mail again of which nobody knows whether it went. Look at the provider first: no machine does this."""
+    if not yes:
+        typer.confirm("Have you seen at the provider that it did not arrive?", abort=True)
+    if not _of("delivery", "resend", tenant, response_id):
+        raise fail("the outcome of this mail is not unknown", Exit.REFUSED)
+    out.print(f"planned again: {response_id}", highlight=False)
 
 
 def recover(

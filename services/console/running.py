@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from infra.local.stack import BASE_PORT, ENV_FILE, KAFKA_PORT, Ports, Stack, StackDown, write_env
+from infra.local.stack import API_KEY, BASE_PORT, ENV_FILE, KAFKA_PORT, Ports, Stack, StackDown, write_env
 from services.chassis.clock import SystemClock
 from services.chassis.settings import load
 from services.console import backups, environment, samples
@@ -20,7 +20,6 @@ from services.console.serving import NAMES, Exit, business_of, serve, settings_o
 from services.console.showing import err, fail, finish, out, show_json, show_table
 
 CHANNELS: Final = ("email", "website", "in_app", "sms", "phone", "chatbot")
-API_KEY: Final = "NPS_API_KEY"
 SAMPLES_MADE: Final = "samples-made"
 LOOK_EVERY_S: Final = 1.0
 

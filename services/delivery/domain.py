@@ -305,5 +305,5 @@ def _changed(
         detail=detail,
         changed_at=now,
         due_at=entry.due_at if state == "planned" else None,
-        lease_until=None,
+        lease_until=entry.lease_until if state == "sending" else None,
     )

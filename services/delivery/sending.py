@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,6 +31,7 @@ from services.delivery.settings import DeliverySettings
 
 LOOP: Final = "mail"
 POLL: Final = timedelta(milliseconds=500)
+LINGER: Final = timedelta(milliseconds=50)
 TIDY_EVERY: Final = timedelta(seconds=1)
 ABANDONED_AT_ONCE: Final = 500
 HELD_AFTER: Final = timedelta(minutes=15)
@@ -83,11 +84,17 @@ class Sending:
                     health.goes_on(LOOP)
                 except Transient as error:
                     health.waits(LOOP, str(error))
-                await _wait(wake)
+                await self._news()
         finally:
             if self._under_way:
                 await asyncio.wait(self._under_way)
             health.ended(LOOP)
+
+    async def _news(self) -> None:
+        """Waits for something to do, and a moment more while outcomes still come in: a turn costs as much for one."""
+        await _within(POLL, self._delivering.planned.wait())
+        if any(not task.done() for task in self._under_way):
+            await _within(LINGER, asyncio.wait(self._under_way))
 
     async def turn(self, *, claiming: bool) -> None:
         """Stores what has come back, tidies up, and claims as many mails as may go at once.
@@ -219,8 +226,8 @@ def _spread() -> float:
     return random.random()  # noqa: S311 spreads retries, guards nothing
 
 
-async def _wait(wake: asyncio.Event) -> None:
+async def _within(longest: timedelta, waiting: Awaitable[object]) -> None:
     try:
-        await asyncio.wait_for(wake.wait(), POLL.total_seconds())
+        await asyncio.wait_for(waiting, longest.total_seconds())
     except TimeoutError:
         return

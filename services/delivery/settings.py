@@ -30,7 +30,7 @@ class DeliverySettings(SealedSettings):
         default=False, description="says that sendgrid_url is this project's sandbox, where it is not on loopback"
     )
     sendgrid_timeout_s: float = Field(default=10.0, gt=0, le=60, description="how long an answer may take, seconds")
-    mails_at_once: int = Field(default=8, ge=1, le=100, description="requests under way at the same time")
+    mails_at_once: int = Field(default=16, ge=1, le=100, description="requests under way at the same time")
     unsubscribe_url: str | None = Field(
         default=None, description="public address under which this service's /u/ is reached; required to go live"
     )

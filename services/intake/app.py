@@ -21,13 +21,12 @@ from services.intake.api import Api
 from services.intake.domain import Arrival
 from services.intake.handlers import Eraser, Inbound
 from services.intake.inbound import decoder
-from services.intake.opening import Opened, open_door
+from services.intake.opening import GROUP, Opened, open_door
 from services.intake.routes import web_app
 from services.intake.settings import IntakeSettings
 from services.intake.sql_requests import SqlRequests
 from services.intake.webhooks import Webhooks
 
-GROUP: Final = "intake"
 FORGET_EVERY: Final = timedelta(minutes=10)
 
 

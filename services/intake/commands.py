@@ -9,18 +9,20 @@ from uuid import uuid4
 from schemas.erasure import Erasure
 from schemas.malformed import Malformed
 from schemas.topic import dead_letters_of, inbound
-from schemas.topics import ERASURES
+from schemas.topics import ERASURES, RESPONSES
 from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import Identity
 from services.chassis.migrating import migrate
 from services.chassis.records import Cause, outgoing
+from services.chassis.recovering import begin_anew, committed_offsets, open_replay, wait_until_alone
 from services.chassis.sql import Database, open_database, sqlite_url
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_inbound
 from services.intake import sql_keys, sql_registers
+from services.intake.domain import SegmentPair
 from services.intake.importing import Import, Importer, Report
-from services.intake.opening import OUTLINE, open_door
+from services.intake.opening import GROUP, OUTLINE, open_door
 from services.intake.settings import IntakeSettings
 from services.intake.sql_keys import ApiKey
 
@@ -82,6 +84,30 @@ async def import_file(
     async with open_door(settings, business, clock) as opened:
         opened.door.sections.of(what.tenant)
         return await Importer(what, opened.door, clock).run(progress)
+
+
+async def recover(settings: IntakeSettings, business: Business, clock: Clock) -> str:
+    """Starts again with an empty or older database: positions from the group, segments from the answers.
+
+    Keys, and requests under an Idempotency-Key, are not on any topic: keys must be made anew; a request sent again is
+    counted once all the same where it names its answer.
+
+    Raises:
+        Halt: if a replica of intake still runs.
+    """
+    del business  # what was let in needs no rules any more
+    kafka = Kafka(settings)
+    await wait_until_alone(kafka, GROUP)
+    async with _database(settings, clock) as database, open_replay(kafka) as replay:
+        positions = await committed_offsets(kafka, GROUP)
+        segments: dict[str, set[SegmentPair]] = {}
+        async for batch in replay.batches(RESPONSES):
+            for answer in (record.payload for record in batch):
+                segments.setdefault(answer.tenant, set()).update(answer.segments.items())
+        async with database.begin() as transaction:
+            await sql_registers.restore_segments(transaction, segments)
+            await begin_anew(transaction, GROUP, positions, clock)
+    return f"{sum(map(len, segments.values()))} segments; make new API keys with `nps keys create`"
 
 
 async def erase(settings: IntakeSettings, business: Business, clock: Clock, tenant: str, who: Identity) -> Erasure:

@@ -18,6 +18,7 @@ from services.intake.metrics import INTAKE_METRICS, AnyMetric
 from services.intake.settings import IntakeSection, IntakeSettings
 from services.intake.sql_registers import SegmentRegister, SourceRegister
 
+GROUP: Final = "intake"
 OUTLINE: Final = Outline("intake", "services.intake", READS, WRITES)
 
 

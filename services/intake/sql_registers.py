@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import func, select, tuple_
@@ -47,6 +47,16 @@ class SegmentRegister:
             rows = [{"tenant": tenant, "key": key, "value": value} for key, value in new]
             await insert_or_ignore(transaction, SEGMENTS, rows)
         return there | set(new)
+
+
+async def restore_segments(transaction: Transaction, segments: Mapping[str, Collection[SegmentPair]]) -> None:
+    """Admits by tenant what was admitted before; for a register that was lost."""
+    rows = [
+        {"tenant": tenant, "key": key, "value": value}
+        for tenant, pairs in segments.items()
+        for key, value in sorted(pairs)
+    ]
+    await insert_or_ignore(transaction, SEGMENTS, rows)
 
 
 class SourceRegister:

@@ -1,18 +1,20 @@
 """Follows the topics: reads what there is into a new view, shows it, and goes on with what comes.
 
-Compacted topics are read whole, the others from their tail. Answers come first, so that what tells of them finds them.
-When Kafka fails in between, a new view is read and put in place of the old one once it is complete.
+Compacted topics are read whole, the others from their tail. Answers come first, so that what tells of them finds them;
+tallies come last, since there are by far the most of them: what is shown meanwhile has no days. When Kafka fails in
+between, a new view is read and put in place of the old one.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from schemas.malformed import Malformed
 from schemas.topic import split_key
-from schemas.topics import DECISIONS, DELIVERIES, RESPONSES, TALLIES
+from schemas.topics import ALERTS, DECISIONS, DELIVERIES, RESPONSES, SCORES, TALLIES, TASKS
 from services.chassis.failures import Transient
 from services.chassis.logs import logger
 from services.chassis.reading import open_reader
@@ -33,10 +35,14 @@ TAIL: Final = 2_000
 
 ANSWERS: Final = (RESPONSES.name,)
 TAILED: Final = (RESPONSES.name, DECISIONS.name, DELIVERIES.name)
-WHOLE: Final = tuple(topic.name for topic in READS if topic.compacted)
+STANDING: Final = (SCORES.name, ALERTS.name, TASKS.name)
+DAYS: Final = (TALLIES.name,)
+
+# measured on 64 partitions with 350,000 records: the client's own size holds 170 MB, this one 74 MB, in the same time
+PARTITION_BYTES: Final = 64 * 1024
 
 AGAIN_AFTER: Final = timedelta(seconds=1)
-POLL_MS: Final = 100
+POLL_MS: Final = 60
 A_STEP: Final = 200
 """Records after which others get their turn: pages are served on the same loop."""
 
@@ -69,20 +75,27 @@ class Follower:
 
     async def _follow(self) -> None:
         view = View()
-        async with open_reader(self._kafka) as newest, open_reader(self._kafka) as whole:
+        async with self._reader() as newest, self._reader() as standing, self._reader() as days:
             await newest.assign(ANSWERS, tail=TAIL)
             await self._read(newest, view)
             await newest.assign(TAILED, tail=TAIL)
             await self._read(newest, view)
-            await whole.assign(WHOLE)
-            await self._read(whole, view)
-            _log.info("following.complete", answers=len(view.answers), left_out=dict(view.left_out()))
+            await standing.assign(STANDING)
+            await self._read(standing, view)
             view.complete = True
             self._live.show(view)
+            _log.info("following.complete", answers=len(view.answers), left_out=dict(view.left_out()))
+            await days.assign(DAYS)
             while True:
                 self._health.turned(_LOOP)
-                for reader in (newest, whole):
-                    await self._in_steps(view, await reader.more(timeout_ms=POLL_MS))
+                wait_ms = POLL_MS if view.days_complete else 0
+                await self._more(newest, view, wait_ms)
+                await self._more(standing, view, wait_ms)
+                if not await self._more(days, view, POLL_MS):
+                    view.complete_days()
+
+    def _reader(self) -> AbstractAsyncContextManager[Reader]:
+        return open_reader(self._kafka, partition_bytes=PARTITION_BYTES)
 
     async def _read(self, reader: Reader, view: View) -> None:
         """Everything up to where the topics end now."""
@@ -93,11 +106,14 @@ class Follower:
             if read % A_STEP == 0:
                 await asyncio.sleep(0)
 
-    async def _in_steps(self, view: View, raws: list[Raw]) -> None:
+    async def _more(self, reader: Reader, view: View, wait_ms: int) -> int:
+        """What has come since; returns how many records that were."""
+        raws = await reader.more(timeout_ms=wait_ms)
         for start in range(0, len(raws), A_STEP):
             for raw in raws[start : start + A_STEP]:
                 self._fold(view, raw)
             await asyncio.sleep(0)
+        return len(raws)
 
     def _fold(self, view: View, raw: Raw) -> None:
         try:

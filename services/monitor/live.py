@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from services.chassis.clock import Clock
 from services.monitor.pipeline import Pipeline
-from services.monitor.snapshot import Choice, Tree, changes
+from services.monitor.snapshot import Choice, Tree, changes, is_answered, settled
 from services.monitor.view import View
 
 PACE: Final = timedelta(milliseconds=500)
@@ -87,16 +87,21 @@ class Live:
     async def updates(self, choice: Choice, last_id: str | None) -> AsyncGenerator[tuple[str, str], None]:
         """What one page is sent, each message with its id.
 
-        First all there is, or what a page that comes back has not seen; then whatever changes.
+        First all there is, or what a page that comes back has not seen; then whatever changes. A window chosen for a
+        page stays once it holds answers; until then another may be chosen, and all is told anew.
         """
-        name, since = _seen(last_id)
+        name, since = _seen(last_id) if choice.window else ("", 0)
+        told = choice
         self.viewers += 1
         try:
             while not self._closed:
                 turn = self._turn
-                if name != self._name:
-                    name, since = self._name, 0
-                update = self._update(choice, since)
+                asked = settled(self._view, choice)
+                if (name, told) != (self._name, asked):
+                    name, told, since = self._name, asked, 0
+                if is_answered(self._view, asked):
+                    choice = asked
+                update = self._update(asked, since)
                 if update.data is not None:
                     yield f"{name}:{update.version}", update.data
                     since = update.version

@@ -44,8 +44,7 @@ def changes(view: View, choice: Choice, now: datetime, since: int = 0) -> Tree:
     """What changed since a version; since 0 it is everything."""
     if since < view.shrunk(choice.tenant):
         since = 0
-    window = choice.window or view.scores.preferred(choice.tenant, choice.segment)
-    asked = _Asked(view, choice._replace(window=window), now, since)
+    asked = _Asked(view, settled(view, choice), now, since)
     found: Tree = {
         "version": view.version,
         "whole": not since,
@@ -58,6 +57,17 @@ def changes(view: View, choice: Choice, now: datetime, since: int = 0) -> Tree:
         found |= _PARTS[part](asked)
     found["reasons"] = [asdict(reason) for reason in why_nothing(_facts(asked))]
     return found
+
+
+def settled(view: View, choice: Choice) -> Choice:
+    """The same choice with a window, if there is any to choose."""
+    return choice._replace(window=choice.window or view.scores.preferred(choice.tenant, choice.segment))
+
+
+def is_answered(view: View, choice: Choice) -> bool:
+    """Whether what was chosen holds any answers."""
+    shown = view.scores.of(choice.tenant, choice.segment, choice.window) if choice.window else None
+    return shown is not None and shown.n > 0
 
 
 def _scores(asked: _Asked) -> Tree:
@@ -91,8 +101,10 @@ def _with_margin(score: Tree) -> Tree:
 
 
 def _days(asked: _Asked) -> Tree:
-    """The bands by day of the segment, or of all answers where its days are not kept."""
+    """The bands by day of the segment, or of all answers where its days are not kept; none while they are read."""
     tenant, segment, _ = asked.choice
+    if not asked.view.days_complete:
+        return {"days": None}
     shown = segment if (tenant, segment) in asked.view.days else ALL
     days = list(asked.view.days.get((tenant, shown), DailyBands()).until(asked.now.date().toordinal()))
     return {

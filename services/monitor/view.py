@@ -27,6 +27,9 @@ from services.monitor.scores import Scores
 SERIES: Final = "all"
 """Every answer counts, as in the scores; the series of each subject's newest answer alone is not shown."""
 
+EVERYBODY: Final = ""
+"""Stands for every tenant where something changes for all."""
+
 SEGMENTS_WITH_DAYS: Final = 400
 ALERTS_KEPT: Final = 1_000
 
@@ -36,11 +39,15 @@ Part = Literal["scores", "days", "answers", "tasks", "alerts", "pipeline"]
 
 
 class View:
-    """All tenants, as the topics tell of them. `complete` once everything there was at the start has been read."""
+    """All tenants, as the topics tell of them.
+
+    `complete` once everything there was at the start has been read but for the days, which follow.
+    """
 
     def __init__(self) -> None:
         self.version = 0
         self.complete = False
+        self.days_complete = False
         self.pipeline = Pipeline()
         self.scores: Final = Scores()
         self.answers: Final = Answers()
@@ -83,7 +90,13 @@ class View:
         """Takes over how the line fares."""
         if pipeline != self.pipeline:
             self.pipeline = pipeline
-            self._touch("", ("pipeline",))
+            self._touch(EVERYBODY, ("pipeline",))
+
+    def complete_days(self) -> None:
+        """Every day there was at the start has been read."""
+        if not self.days_complete:
+            self.days_complete = True
+            self._touch(EVERYBODY, ("days",))
 
     def tick(self, now: datetime) -> None:
         """Time goes on: tasks become overdue, a day ends."""
@@ -103,7 +116,7 @@ class View:
 
     def version_of(self, tenant: str, part: Part) -> int:
         """The view's version when this part of a tenant changed last."""
-        return self._changed.get(("" if part == "pipeline" else tenant, part), 0)
+        return max(self._changed.get((one, part), 0) for one in (tenant, EVERYBODY))
 
     def shrunk(self, tenant: str) -> int:
         """The version when something of a tenant was taken away last: what was told before must be told anew."""

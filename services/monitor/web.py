@@ -106,6 +106,7 @@ class Events(EventSourceResponse):
     """Server-sent events; a page that is too slow is let go."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends until the page or the monitor ends."""
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:

@@ -24,6 +24,7 @@ from services.outreach.settings import OutreachSection, OutreachSettings
 from services.outreach.settling import Settling
 from services.outreach.watch import Watch
 
+GROUP: Final = "outreach"
 OUTLINE: Final = Outline("outreach", "services.outreach", READS, WRITES)
 
 
@@ -47,7 +48,7 @@ async def outreach(settings: OutreachSettings, business: Business, clock: Clock)
         web = rest(TaskDesk(service, settling, clock), settings, ops_routes(service.frame.health, metrics, VERSION))
         yield Assembly(
             {
-                "consumer": service.consumer("outreach", reads).run,
+                "consumer": service.consumer(GROUP, reads).run,
                 "outbox": service.sweeper().run,
                 "watch": Watch(service, settling, clock, metrics).run,
             },

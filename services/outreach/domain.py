@@ -270,7 +270,7 @@ def forget(standing: Standing, now: datetime) -> Forgotten:
     )
 
 
-def rebuilt(task: Task, subject: str | None, sealed: Sealed | None) -> Standing:
+def rebuilt(task: Task, sealed: Sealed | None) -> Standing:
     """How a task stood, from what CRMs were last told of it; its request is read again later (see `follow`)."""
     at = task.updated_at
     since = task.closed_at or at
@@ -295,7 +295,6 @@ def rebuilt(task: Task, subject: str | None, sealed: Sealed | None) -> Standing:
         touchpoint=task.touchpoint,
         segments=task.segments,
         late=task.late,
-        subject=subject,
         sealed=sealed,
     )
     return Standing(

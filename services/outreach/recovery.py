@@ -14,10 +14,12 @@ from uuid import UUID, uuid5
 
 from schemas.malformed import Malformed
 from schemas.personal_data import PersonalData
-from schemas.task import Task
+from schemas.sealed import Sealed
+from schemas.task import Note, Task
+from schemas.topic import split_key
 from schemas.topics import ERASURES, OUTREACH, TASK_UPDATES, TASKS
 from services.chassis.consuming import Batch
-from services.chassis.keyring import Claim, Key
+from services.chassis.keyring import Claim, Erased, Key, Keyring
 from services.chassis.logs import logger
 from services.chassis.records import Outgoing, Raw, Received
 from services.chassis.recovering import AT_ONCE, Replay
@@ -34,10 +36,10 @@ _log = logger("recovery")
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a recovery found: tasks that CRMs know of, and tasks made again that none was told of."""
+    """What a recovery found: tasks that CRMs know of, and tasks it made because none had been told of them."""
 
-    tasks: int
-    made_again: int
+    tasks: int = 0
+    made: int = 0
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class Recovery:
     transaction: Transaction
     replay: Replay
     outreach: Outreach
+    found: Recovered = Recovered()
 
     async def run(self) -> list[Outgoing]:
         """Rebuilds the tables; returns what to publish."""
@@ -55,10 +58,12 @@ class Recovery:
         async for erasures in self.replay.batches(ERASURES):
             records += await self.outreach.on_erasures(self.transaction, _batch(ERASURES.name, erasures))
         await self._take_tasks()
+        known = await sql_tasks.number(self.transaction)
         async for requests in self.replay.batches(OUTREACH):
             records += await self.outreach.on_requests(self.transaction, _batch(OUTREACH.name, requests))
         async for updates in self.replay.batches(TASK_UPDATES):
             records += await self.outreach.on_updates(self.transaction, _batch(TASK_UPDATES.name, updates))
+        self.found = Recovered(known, await sql_tasks.number(self.transaction) - known)
         return records
 
     async def _take_tasks(self) -> None:
@@ -74,8 +79,7 @@ class Recovery:
 
     async def _take(self, raws: Sequence[Raw]) -> None:
         """Stores tasks, what is personal sealed again: under the task's own key until its request is read."""
-        gone = [raw.key for raw in raws if raw.value is None and raw.key]
-        await sql_tasks.remove(self.transaction, gone)
+        await sql_tasks.remove(self.transaction, [_task_id(raw) for raw in raws if raw.value is None])
         tasks = [task for task in map(_task, raws) if task]
         claims = [Claim(task.tenant, note_owner(task.task_id)) for task in tasks]
         keyring = self.outreach.settling.keyring
@@ -83,17 +87,29 @@ class Recovery:
         standings, notes = [], []
         for task, claim in zip(tasks, claims, strict=True):
             key = keys[claim.tenant, claim.owner]
-            if isinstance(key, Key):
-                person = PersonalData(**task.customer.model_dump(), comment=task.comment)
-                sealed = None if person.is_empty() else keyring.seal(key, person.to_json())
-                standings.append(rebuilt(task, None, sealed))
-                notes += [
-                    StoredNote(_note_id(task.task_id, number), task.task_id, note.at, keyring.seal(key, note.to_json()))
-                    for number, note in enumerate(task.notes)
-                ]
+            standings.append(rebuilt(task, _sealed(keyring, key, _person(task))))
+            for number, note in enumerate(task.notes):
+                sealed = _sealed(keyring, key, note)
+                if sealed:
+                    notes.append(StoredNote(_note_id(task.task_id, number), task.task_id, note.at, sealed))
         await sql_tasks.save(self.transaction, standings)
         await sql_tasks.drop_notes(self.transaction, [standing.task_id for standing in standings])
         await sql_tasks.add_notes(self.transaction, notes)
+
+
+def _person(task: Task) -> PersonalData:
+    return PersonalData(**task.customer.model_dump(), comment=task.comment)
+
+
+def _sealed(keyring: Keyring, key: Key | Erased, content: PersonalData | Note) -> Sealed | None:
+    if isinstance(key, Erased) or not content.model_dump(exclude_defaults=True):
+        return None
+    return keyring.seal(key, content.to_json())
+
+
+def _task_id(tombstone: Raw) -> UUID:
+    _tenant, task_id = split_key(tombstone.key or b"")
+    return UUID(task_id)
 
 
 def _task(raw: Raw) -> Task | None:

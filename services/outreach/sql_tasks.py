@@ -48,6 +48,23 @@ async def save(transaction: Transaction, standings: Sequence[Standing]) -> None:
     await upsert(transaction, TASKS, [_row(standing) for standing in standings])
 
 
+async def number(transaction: Transaction) -> int:
+    """How many tasks there have been, erased ones among them."""
+    return int((await transaction.execute(select(func.count()).where(TASKS.c.version > 0))).scalar_one())
+
+
+async def remove(transaction: Transaction, task_ids: Collection[UUID]) -> None:
+    """Deletes tasks and their notes, as if they had never been."""
+    await drop_notes(transaction, task_ids)
+    await transaction.execute(delete(TASKS).where(TASKS.c.task_id.in_([str(one) for one in task_ids])))
+
+
+async def clear(transaction: Transaction) -> None:
+    """Deletes everything but pauses."""
+    for table in (NOTES, TASKS, HEARD, FORGOTTEN):
+        await transaction.execute(delete(table))
+
+
 async def of_people(transaction: Transaction, people: Collection[Person]) -> dict[UUID, str]:
     """The tasks of these people, each with its tenant."""
     rows = await transaction.execute(

@@ -22,6 +22,7 @@ from services.routing.handlers import Routing
 from services.routing.metrics import ROUTING_METRICS, RoutingMetric
 from services.routing.settings import RoutingSection, RoutingSettings
 
+GROUP: Final = "routing"
 OUTLINE: Final = Outline("routing", "services.routing", READS, WRITES)
 
 
@@ -42,4 +43,4 @@ async def routing(settings: RoutingSettings, business: Business, clock: Clock) -
             CONSENTS: handlers.on_consents,
         }
         web = Starlette(routes=ops_routes(service.frame.health, metrics, VERSION), exception_handlers=ON_ERROR)
-        yield Assembly({"consumer": service.consumer("routing", reads).run, "outbox": service.sweeper().run}, web)
+        yield Assembly({"consumer": service.consumer(GROUP, reads).run, "outbox": service.sweeper().run}, web)

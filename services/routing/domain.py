@@ -78,7 +78,7 @@ def decide(
     if answer.revision < standing.revision:
         return "older"
     if answer.revision == standing.revision:
-        return "duplicate" if standing.digest in {None, answer.digest} else "conflict"
+        return _again(answer, standing)
     wanted = _wanted(answer, standing, contact, playbook, now)
     decided = replace(
         standing,
@@ -91,6 +91,13 @@ def decide(
         first_decided_at=standing.first_decided_at or now,
     )
     return _decided(decided, wanted, contact, playbook, now)
+
+
+def _again(answer: Response, standing: Standing) -> Noted | Ignored:
+    """The same revision once more. After a recovery what it says is not known any more, and is noted."""
+    if standing.answer is None:
+        return Noted(replace(standing, answer=answer, digest=answer.digest))
+    return "duplicate" if standing.digest == answer.digest else "conflict"
 
 
 def _wanted(answer: Response, standing: Standing, contact: Contact, playbook: Playbook, now: datetime) -> _Wanted:

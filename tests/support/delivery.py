@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,26 +21,40 @@ from infra.sandbox.sendgrid.signing import new_key_pair
 from schemas.consent import Consent
 from schemas.contract import Contract
 from schemas.delivery import Delivery
-from schemas.message import Message, effect_id
+from schemas.message import Message
 from schemas.topic import Topic
 from schemas.topics import CONSENTS, DELIVERIES, MESSAGES, PROVIDER_EVENTS
 from services.chassis.business import Business
 from services.chassis.frame import Frame
 from services.chassis.keyring import Keyring
 from services.chassis.lifecycle import Assembly
+from services.chassis.positions import Positions
+from services.chassis.reading import open_reader
 from services.chassis.records import Cause, outgoing
+from services.chassis.sql import open_database, sqlite_url
 from services.delivery.app import delivery
 from services.delivery.settings import DeliverySettings
 from services.intake.sources import sendgrid
-from tests.support.answers import answered
+from tests.support.answers import NOON
 from tests.support.clocks import ManualClock
-from tests.support.mail_sandbox import MailSandbox, mail_sandbox
-from tests.support.sealing import sealed
 from tests.support.listening import listening
+from tests.support.mail_sandbox import MailSandbox, mail_sandbox
+from tests.support.mails import message_to
 from tests.support.topics import DEADLINE_S, TopicReader, reading
 
 Newest = dict[str, Delivery]
 """The newest version of each delivery, by response id."""
+
+
+SHIPPED = Path(str(files("schemas"))) / "nps.yaml"
+
+
+class RunningClock(ManualClock):
+    """The machine's clock, that can be moved on as well."""
+
+    def now(self) -> datetime:
+        """The present moment, and what it was moved on by."""
+        return datetime.now(UTC) + (super().now() - NOON)
 
 
 @dataclass
@@ -52,23 +71,28 @@ class World:
         return delivery(self.settings.model_copy(update=changed), self.business, self.clock)
 
     async def wanted(self, email: str | None = "ada@example.org", **given: Any) -> Message:  # fields of a message
-        """A perk mail to somebody, unless said otherwise; `name` and `customer_id` are theirs."""
-        personal = {key: given.pop(key) for key in ("name", "customer_id") if key in given}
-        answer = answered(9, **{key: given[key] for key in ("tenant", "response_id") if key in given})
-        if email:
-            answer = await sealed(self.keyring, answer, email=email, **personal)
-        fields = {
-            "tenant": answer.tenant,
-            "response_id": answer.response_id,
-            "revision": 1,
-            "command": "perk",
-            "template": given.get("command", "perk"),
-            "message_id": effect_id(answer.tenant, answer.response_id, "mail"),
-            "channel": answer.channel,
-            "subject": answer.subject,
-            "sealed": answer.sealed,
-        }
-        return Message(**(fields | given))
+        """A perk for somebody, unless said otherwise."""
+        return await message_to(self.keyring, email, **given)
+
+    def decide(self, **section: Any) -> None:  # values of delivery's section
+        """What the business decides, for every tenant."""
+        own = self.settings.state_dir / "nps.yaml"
+        own.write_text(yaml.safe_dump({"defaults": {"delivery": section}}))
+        self.business = Business.load(SHIPPED, own, frozenset({"routing", "delivery", "outreach", "intake", "scoring"}))
+
+    async def heard(self, topic: Topic[Any]) -> None:
+        """Returns once delivery has read a topic up to its end."""
+        async with open_reader(self.frame.kafka) as reader, open_database(self._sql) as database:
+            await reader.assign([topic.name])
+            ends = {place: end for place, end in (await reader.ends()).items() if end}
+            positions = Positions(database, "delivery")
+            async with asyncio.timeout(DEADLINE_S):
+                while await positions.load(ends) != ends:
+                    await asyncio.sleep(0.02)
+
+    @property
+    def _sql(self) -> str:
+        return sqlite_url(self.settings.state_dir, "delivery")
 
     async def publish(self, topic: Topic[Any], *payloads: Contract) -> None:
         cause = Cause("test", self.clock.now())
@@ -95,10 +119,14 @@ class World:
             await deliveries.reader.until(lambda _: satisfied(deliveries.newest()), deadline_s=deadline_s)
             return deliveries.newest()
 
-    async def ends(self, message: Message, *states: str) -> Delivery:
-        """The mail of a message, once it is in one of these states."""
-        newest = await self.until(lambda found: _state(found, message) in states)
-        return newest[message.response_id]
+    async def ends(self, message: Message, state: str, *, reason: str | None = None) -> Delivery:
+        """The mail of a message, once it stands so."""
+
+        def stands_so(newest: Newest) -> bool:
+            found = newest.get(message.response_id)
+            return found is not None and (found.state, found.reason) == (state, reason or found.reason)
+
+        return (await self.until(stands_so))[message.response_id]
 
     @asynccontextmanager
     async def deliveries(self) -> AsyncIterator[Deliveries]:
@@ -120,13 +148,12 @@ class Deliveries:
     def all(self) -> list[Delivery]:
         return [DELIVERIES.decode(raw.headers, raw.value) for raw in self.reader.records]
 
+    async def look(self) -> Newest:
+        await self.reader.to_end()
+        return self.newest()
+
     def newest(self) -> Newest:
         return {d.response_id: d for d in sorted(self.all(), key=lambda one: one.version)}
-
-
-def _state(newest: Newest, message: Message) -> str | None:
-    found = newest.get(message.response_id)
-    return found.state if found else None
 
 
 @dataclass(frozen=True)

@@ -118,3 +118,10 @@ async def until_listed(client: AsyncClient, response_id: str, **expected: object
             if found and expected.items() <= found[0].items():
                 return
             await asyncio.sleep(0.02)
+
+
+async def until_gone(client: AsyncClient, response_id: str) -> None:
+    """Waits until REST shows no such task."""
+    async with asyncio.timeout(DEADLINE_S):
+        while await listed(client, f"?response_id={response_id}"):
+            await asyncio.sleep(0.02)

@@ -17,8 +17,10 @@ Fault = Literal[
 """malformed: a 500 whose body is no JSON. slow: the usual answer, late. timeout, reset: never an answer, or the
 connection is cut, and the mail is not taken. hang, drop: the same, and it is."""
 
-TAKES_THE_MAIL: Final[frozenset[Fault]] = frozenset({"no-message-id", "slow", "hang", "drop"})
+USUAL_SECONDS: Final[dict[Fault, float]] = {"slow": 20.0, "429": 2.0}
 ONCE: Final = "-once"
+UNDER_WAY: Final = timedelta(milliseconds=250)
+"""What arrives within this after a 429 was on its way before the 429 was read, and is not too early."""
 
 Event = Literal["processed", "deferred", "delivered", "bounce", "dropped", "spamreport", "unsubscribe", "open", "click"]
 
@@ -47,9 +49,14 @@ class FaultRule(_Model):
     times: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="how often more; without end if not set"
     )
-    seconds: Annotated[float, Field(ge=0, le=300)] = Field(
-        default=20.0, description="of slow, and until the reset of 429"
+    seconds: Annotated[float, Field(ge=0, le=300)] | None = Field(
+        default=None, description="how late a slow answer is, or how far away the reset of a 429"
     )
+
+    @property
+    def span(self) -> float:
+        """Those seconds, or what is usual."""
+        return USUAL_SECONDS.get(self.fault, 0.0) if self.seconds is None else self.seconds
 
 
 class QuotaRule(_Model):
@@ -106,31 +113,32 @@ class QuotaWindow:
 
     def __init__(self) -> None:
         self._reset_at: datetime | None = None
+        self._told_at: datetime | None = None
         self._used = 0
-        self.told_to_wait = False
         self.too_early = 0
 
     def take(self, rule: QuotaRule, now: datetime) -> bool:
         """Counts a request; whether it is within the quota."""
         if self._reset_at is None or now >= self._reset_at:
             self._reset_at = _whole_second(now + timedelta(seconds=rule.window_s))
-            self._used, self.told_to_wait = 0, False
+            self._used, self._told_at = 0, None
         self._used += 1
-        if self.told_to_wait:
-            self.too_early += 1
-        within = self._used <= rule.limit and not self.told_to_wait
-        self.told_to_wait = not within
-        return within
+        if self._told_at is not None:
+            self.too_early += now - self._told_at > UNDER_WAY
+            return False
+        if self._used > rule.limit:
+            self._told_at = now
+        return self._told_at is None
 
     def exhaust(self, now: datetime, seconds: float) -> None:
         """Uses the window up: nothing more until `seconds` from now."""
         self._reset_at = _whole_second(now + timedelta(seconds=seconds))
-        self.told_to_wait = True
+        self._told_at = now
 
     def headers(self, rule: QuotaRule) -> dict[str, str]:
         """What SendGrid tells with every answer."""
         assert self._reset_at is not None  # a request has been counted
-        remaining = 0 if self.told_to_wait else max(rule.limit - self._used, 0)
+        remaining = 0 if self._told_at else max(rule.limit - self._used, 0)
         return {
             "X-RateLimit-Limit": str(rule.limit),
             "X-RateLimit-Remaining": str(remaining),

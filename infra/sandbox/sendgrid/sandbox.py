@@ -44,6 +44,7 @@ class CutOff(Response):
         if transport is None:
             raise RuntimeError("only on a server of its own can the sandbox cut a connection off")
         transport.abort()
+        await asyncio.sleep(0)  # the server notes the loss at the loop's next turn, and then expects no answer
 
 
 @dataclass(slots=True)
@@ -115,7 +116,7 @@ class Sandbox:
         """What each fault looks like from outside."""
         fault = rule.fault
         if fault == "429":
-            self.window.exhaust(self.clock.now(), rule.seconds)
+            self.window.exhaust(self.clock.now(), rule.span)
         if fault in _AS_THEY_ARE:
             return self._told(_error(_AS_THEY_ARE[fault]))
         if fault == "malformed":
@@ -123,15 +124,21 @@ class Sandbox:
         answer = CutOff() if fault in {"timeout", "reset"} else self._accepted(mails)
         if fault == "no-message-id":
             del answer.headers["X-Message-Id"]
-        elif fault == "slow":
-            await asyncio.sleep(rule.seconds)
-        elif fault in {"timeout", "hang"}:
-            await request.receive()  # with the body read, the next there is to hear is that the caller has gone
+        elif fault in {"slow", "timeout", "hang"}:
+            await _hang_up(request, rule.span if fault == "slow" else None)
         return CutOff() if fault in {"drop", "reset", "hang", "timeout"} else answer
 
     def _told(self, response: Response) -> Response:
         response.headers.update(self.window.headers(self.behaviour.quota))
         return response
+
+
+async def _hang_up(request: Request, within: float | None) -> None:
+    """Waits until the caller has gone: with the body read, that is the next there is to hear."""
+    try:
+        await asyncio.wait_for(request.receive(), within)
+    except TimeoutError:
+        return
 
 
 def _error(status: int) -> Response:

@@ -29,7 +29,11 @@ export function startDays(rerender) {
 }
 
 export function renderDays(state) {
-  if (!state.days) return;
+  if (!state.days) {
+    days = [];
+    say("Reading the days.");
+    return;
+  }
   const whole = state.days;
   const kept = Math.min(whole.promoters.length, Math.max(7, daysIn(state.windows.get(state.choice.window)?.window)));
   const first = Date.parse(whole.first) / 1000;
@@ -61,8 +65,7 @@ function stacked() {
 
 function draw() {
   if (!days.some(total)) {
-    stop();
-    byId("chart").replaceChildren(element("p", { class: "empty" }, `Nobody has answered in the last ${plural(days.length, "day")}.`));
+    say(`Nobody has answered in the last ${plural(days.length, "day")}.`);
     return;
   }
   const data = stacked();
@@ -78,6 +81,11 @@ function draw() {
   plot.measure = measure;
   plot.tip = element("div", { class: "tip", hidden: true });
   plot.over.append(plot.tip);
+}
+
+function say(words) {
+  stop();
+  byId("chart").replaceChildren(element("p", { class: "empty" }, words));
 }
 
 function stop() {

@@ -90,7 +90,7 @@ function render(change) {
   if (change.windows) renderWindows(state, choose);
   renderScore(state);
   if (change.segments) renderSegments(state, choose);
-  if (change.days) renderDays(state);
+  if ("days" in change) renderDays(state);
   if (change.answers) renderAnswers(state, now());
   if (change.became) renderBecame(state);
   if (change.tasks) renderTasks(state, now());

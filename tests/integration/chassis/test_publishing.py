@@ -43,12 +43,12 @@ async def words(frame: Frame) -> list[bytes | None]:
 
 
 async def test_what_is_published_is_there_with_key_and_headers(frame: Frame) -> None:
-    await frame.publisher.publish([word("one"), Outgoing("words", None, b"k", None, ())])
+    await frame.publisher.publish([word("one"), Outgoing("words", b"k", b"k", None, ())])
     async with reading(frame.kafka, "words") as reader:
         one, tombstone = await reader.to_end()
     assert (one.topic, one.key, one.value, one.headers) == ("words", b"k", b"one", (TRACE,))
     assert one.traceparent == TRACE[1].decode()
-    assert (tombstone.key, tombstone.value, tombstone.headers) == (None, None, ())
+    assert (tombstone.key, tombstone.value, tombstone.headers) == (b"k", None, ())
     assert 'nps_published_total{topic="words"} 2.0' in frame.metrics.render().decode()
 
 

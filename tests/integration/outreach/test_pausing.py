@@ -47,10 +47,10 @@ async def test_pauses_are_told_with_their_beginning(world: World) -> None:
     world.clock.advance(hours=1)
     await pause(world.settings, world.clock)
     await pause(world.settings, world.clock, "default")
-    assert await paused(world.settings, world.clock) == {None: began, "default": world.clock.now()}
+    assert await paused(world.settings, world.clock) == {"*": began, "default": world.clock.now()}
     assert await resume(world.settings, world.clock, "default")
     assert not await resume(world.settings, world.clock, "default")
-    assert await paused(world.settings, world.clock) == {None: began}
+    assert await paused(world.settings, world.clock) == {"*": began}
 
 
 async def test_an_erasure_does_not_wait_for_a_pause_to_end(world: World) -> None:

@@ -14,6 +14,7 @@ from schemas.outreach_request import OutreachRequest
 from schemas.response import Response
 from schemas.topics import DECISIONS, MESSAGES, OUTREACH, RESPONSES
 from services.chassis.business import Business
+from services.chassis.failures import Halt
 from services.chassis.frame import Frame, open_frame
 from services.chassis.keyring import Keyring
 from services.chassis.lifecycle import Assembly
@@ -21,7 +22,7 @@ from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.records import Cause, outgoing
 from services.chassis.settings import SealedSettings
 from services.chassis.sql_service import wanted_topics
-from services.routing import READS, WRITES
+from services.routing import READS, WRITES, commands
 from services.routing.app import routing
 from services.routing.settings import RoutingSettings
 from tests.support.answers import answered
@@ -94,7 +95,8 @@ async def test_a_redelivered_answer_leads_to_nothing_more(world: World) -> None:
     await world.publish(answer, last)
     async with hosted(world.routing()):
         decisions = await world.decisions(2)
-    assert [decision.response_id for decision in decisions] == [answer.response_id, last.response_id]
+    assert {decision.response_id for decision in decisions} == {answer.response_id, last.response_id}
+    assert len(decisions) == 2
 
 
 async def test_an_edit_across_a_border_withdraws_the_mail_and_opens_the_task(world: World) -> None:
@@ -114,3 +116,23 @@ async def test_who_is_erased_gets_nothing(world: World) -> None:
     async with hosted(world.routing()):
         (decision,) = await world.decisions(1)
     assert (decision.outcome, decision.reason) == ("suppressed", "erased")
+
+
+async def test_a_database_that_was_lost_stops_routing_and_recovery_contacts_nobody_twice(world: World) -> None:
+    answers = [await sealed(world.keyring, answered(score), email=f"a{score}@example.org") for score in (9, 7, 3)]
+    await world.publish(*answers)
+    async with hosted(world.routing()):
+        await world.decisions(3)
+    for file in world.settings.state_dir.glob("routing.sqlite3*"):
+        file.unlink()
+    with pytest.raises(Halt, match="nps recover"):
+        async with world.routing():
+            pass
+    await commands.recover(world.settings, world.business, world.clock)
+    edited = answers[0].model_copy(update={"revision": 2, "score": 2, "digest": "1" * 32})
+    await world.publish(edited, await sealed(world.keyring, answered(8), email="new@example.org"))
+    async with hosted(world.routing()):
+        decisions = await world.decisions(5)
+    decided = sorted((decision.number, decision.action) for decision in decisions)
+    assert decided == [(1, "offer"), (1, "offer"), (1, "outreach"), (1, "perk"), (2, "outreach")]
+    assert len(await world.messages()) == 4

@@ -111,6 +111,18 @@ async def test_changes_within_a_turn_are_never_lost_on_a_page_that_opens_meanwhi
     assert change["windows"][0]["n"] == 2
 
 
+async def test_a_window_chosen_for_a_page_stays_once_it_holds_answers(live: Live) -> None:
+    live.show(View())
+    async with aclosing(live.updates(Choice("default"), None)) as updates:
+        windows = [(await received(updates))[1]["choice"]["window"]]
+        for score in (scored(name="7d"), scored(1, name="all_time"), scored(1, name="30d")):
+            live.view.apply(score)
+            live.turn()
+            _, change = await received(updates)
+            windows.append(change["choice"]["window"])
+    assert windows == [None, "7d", "all_time", "all_time"]
+
+
 async def test_pages_end_when_the_monitor_does(live: Live) -> None:
     running = asyncio.create_task(live.run())
     updates = live.updates(DEFAULT, None)

@@ -27,6 +27,7 @@ def seen(*payloads: Payload) -> View:
     for payload in payloads:
         view.apply(payload)
     view.complete = True
+    view.complete_days()
     return view
 
 
@@ -170,6 +171,15 @@ def test_days_are_those_of_the_segment_or_of_all_where_it_has_none() -> None:
     everything = shown(view, Choice("default", "channel=sms"))["days"]
     assert (everything["segment"], everything["promoters"][-1], len(everything["promoters"])) == ("all", 5, 90)
     assert everything["first"] == "2026-02-20"
+
+
+def test_days_are_not_shown_before_all_of_them_are_read() -> None:
+    view = View()
+    view.apply(tallied({"9": 5}))
+    assert shown(view)["days"] is None
+    since = view.version
+    view.complete_days()
+    assert shown(view, since=since)["days"]["promoters"][-1] == 5
 
 
 def test_time_alone_makes_tasks_overdue_and_ends_days() -> None:

@@ -1,0 +1,82 @@
+# nps-loop. `make` alone lists what there is to do.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNS := $(VENV)/.runs
+DEVELOPS := $(VENV)/.develops
+PYTEST := $(BIN)/python -m pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo up down install check format lint types unit test containers chaos bench contracts locks clean
+
+help: ## list what there is to do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNS): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEVELOPS): requirements-dev.lock $(RUNS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(RUNS) ## install what runs into .venv
+
+run: $(RUNS) ## run everything on this machine; Ctrl-C stops it
+	@$(BIN)/nps up
+
+demo: $(RUNS) ## run the month of May through a loop of its own; KILL=1 or FREEZE=1 disturb it
+	@$(BIN)/nps demo $(if $(KILL),--kill) $(if $(FREEZE),--freeze)
+
+up: $(RUNS) .env ## build and start the containers, wait until all are healthy
+	docker compose up --build --detach --wait
+
+.env: $(RUNS)
+	@$(BIN)/python -m infra.local.compose_env > $@.new
+	@chmod 600 $@.new && mv $@.new $@
+
+down: ## stop the containers; their data stays
+	docker compose down
+
+check: lint types unit ## what CI runs first: format, lint, types, import rules, contracts, unit tests
+
+format: $(DEVELOPS) ## put the code in form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(DEVELOPS)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.generate --check
+	$(BIN)/python -m services.console.contracts --check
+
+types: $(DEVELOPS)
+	$(BIN)/mypy
+
+unit: $(DEVELOPS)
+	$(PYTEST) tests/unit tests/contracts tests/architecture
+
+test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests, on a real Kafka
+	$(PYTEST) tests/unit tests/contracts tests/architecture tests/integration tests/journeys
+
+chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers
+	$(PYTEST) tests/chaos
+
+contracts: $(DEVELOPS) ## regenerate schemas, AsyncAPI and the settings reference
+	$(BIN)/python -m schemas.generate
+	$(BIN)/python -m services.console.contracts
+
+locks: $(DEVELOPS) ## resolve the two lock files anew
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		--extra all --group build -o requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+		--extra all --group build --group dev --constraint requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## remove the virtual environment and caches; state in .nps stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

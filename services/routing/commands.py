@@ -1,0 +1,116 @@
+"""What the `nps` command does of routing's: starting again after its database was lost or restored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import delete
+
+from schemas.decision import Decision
+from schemas.message import Message
+from schemas.outreach_request import OutreachRequest
+from schemas.topics import DECISIONS, MESSAGES, OUTREACH
+from services.chassis.business import Business
+from services.chassis.clock import Clock
+from services.chassis.kafka import Kafka
+from services.chassis.migrating import migrate
+from services.chassis.recovering import Replay, begin_anew, open_replay, set_group_offsets, wait_until_alone
+from services.chassis.sql import Transaction, open_database, sqlite_url
+from services.routing import READS, sql_standings
+from services.routing.app import GROUP, OUTLINE
+from services.routing.domain import Standing
+from services.routing.settings import RoutingSettings
+from services.routing.tables import ROUTING
+
+Key = tuple[str, str]
+"""Tenant and response id."""
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What was found."""
+
+    decisions: int = 0
+    answers: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.decisions} decisions about {self.answers} answers; answers are read again from the first on"
+
+
+async def recover(settings: RoutingSettings, business: Business, clock: Clock) -> Recovered:
+    """Rebuilds what was decided from what was published; what was decided stays, the rest is decided when read again.
+
+    Answers are read again from the first on: those with a decision change nothing, so nobody is contacted twice.
+
+    Raises:
+        Halt: if a replica of routing still runs.
+        Transient: if Kafka or the database does not answer; doing it again puts it right.
+    """
+    del business  # decisions that stand need no playbook
+    kafka, found = Kafka(settings), Recovered()
+    url = settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, OUTLINE.name)
+    await wait_until_alone(kafka, GROUP)
+    async with open_database(url) as database, open_replay(kafka) as replay:
+        await migrate(database, clock, OUTLINE.package)
+        starts = await replay.starts(READS)
+        async with database.begin() as transaction:
+            for table in ROUTING.sorted_tables:
+                await transaction.execute(delete(table))
+            await _replay_decisions(transaction, replay, found)
+            await _replay_messages(transaction, replay)
+            await _replay_requests(transaction, replay)
+            await begin_anew(transaction, GROUP, starts, clock)
+    await set_group_offsets(kafka, GROUP, starts)
+    return found
+
+
+async def _replay_decisions(transaction: Transaction, replay: Replay, found: Recovered) -> None:
+    async for batch in replay.batches(DECISIONS):
+        decisions = [record.payload for record in batch]
+        standings = await sql_standings.load(transaction, {_key(decision) for decision in decisions})
+        found.answers += sum(1 for standing in standings.values() if standing.number == 0)
+        for decision in decisions:
+            standing = standings[_key(decision)]
+            if decision.number > standing.number:
+                standings[_key(decision)] = _decided(standing, decision)
+        await sql_standings.save(transaction, list(standings.values()))
+        found.decisions += len(decisions)
+
+
+def _decided(standing: Standing, decision: Decision) -> Standing:
+    return replace(
+        standing,
+        revision=decision.response_revision,
+        number=decision.number,
+        past=standing.past or decision.outcome == "closed",
+        rule=decision.rule,
+        first_decided_at=standing.first_decided_at or decision.decided_at,
+    )
+
+
+async def _replay_messages(transaction: Transaction, replay: Replay) -> None:
+    async for batch in replay.batches(MESSAGES):
+        newest: dict[Key, Message] = {}
+        for record in batch:
+            key = _key(record.payload)
+            if key not in newest or record.payload.revision > newest[key].revision:
+                newest[key] = record.payload
+        standings = await sql_standings.load(transaction, set(newest))
+        changed = [replace(standings[key], mail=message.command) for key, message in newest.items()]
+        await sql_standings.save(transaction, changed)
+
+
+async def _replay_requests(transaction: Transaction, replay: Replay) -> None:
+    async for batch in replay.batches(OUTREACH):
+        newest: dict[Key, OutreachRequest] = {}
+        for record in batch:
+            key = _key(record.payload)
+            if key not in newest or record.payload.revision > newest[key].revision:
+                newest[key] = record.payload
+        standings = await sql_standings.load(transaction, set(newest))
+        changed = [replace(standings[key], task=request.command) for key, request in newest.items()]
+        await sql_standings.save(transaction, changed)
+
+
+def _key(payload: Decision | Message | OutreachRequest) -> Key:
+    return payload.tenant, payload.response_id
