@@ -38,7 +38,7 @@ P = TypeVar("P", bound=Contract)
 
 AT_ONCE: Final = 1000
 LOOK_AGAIN: Final = timedelta(milliseconds=500)
-GONE_WITHIN: Final = timedelta(milliseconds=2 * SESSION_MS)
+GONE_WITHIN: Final = timedelta(milliseconds=1.5 * SESSION_MS)
 """A static member that has stopped stays in its group until its session is over."""
 
 _log = logger("recovering")

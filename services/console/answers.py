@@ -16,7 +16,6 @@ from schemas.topics import SCORES, TASKS
 from services.chassis.clock import SystemClock
 from services.chassis.failures import Transient
 from services.chassis.kafka import Kafka
-from services.chassis.keyring import Identity
 from services.chassis.settings import ServiceSettings, load
 from services.console import environment, topic_views
 from services.console.serving import Exit, business_of
@@ -218,6 +217,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Forget a person: what was sealed can never be read again, and every count stays as it was."""
+    from services.chassis.keyring import Identity  # noqa: PLC0415 each command loads what it needs
     from services.intake import commands  # noqa: PLC0415 each command loads what it needs
     from services.intake.settings import IntakeSettings  # noqa: PLC0415
 

@@ -14,7 +14,6 @@ from schemas.topics import CATALOGUE
 from services.chassis.clock import SystemClock
 from services.chassis.dead_letters import DeadLetter
 from services.chassis.kafka import Kafka
-from services.chassis.keyring import open_keyring
 from services.chassis.settings import SealedSettings, ServiceSettings, load
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_topic
 from services.console import dead_letters, environment
@@ -182,6 +181,8 @@ def show_letter(
 
 
 def _letters(topic: str | None) -> list[DeadLetter]:
+    from services.chassis.keyring import open_keyring  # noqa: PLC0415 each command loads what it needs
+
     environment.adopt()
 
     async def work() -> list[DeadLetter]:

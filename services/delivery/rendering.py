@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from jinja2 import DictLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import SandboxedEnvironment
@@ -22,7 +22,8 @@ from services.chassis.failures import Malformed
 from services.delivery.settings import Item, Sender
 
 FALLBACK: Final = "en"
-KINDS: Final = ("perk", "offer")
+Kind = Literal["perk", "offer"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 LONGEST_SUBJECT: Final = 150
 LONGEST_NAME: Final = 60
 
@@ -34,7 +35,7 @@ _STYLE: Final = "page.css"
 class Letter:
     """What one mail is about."""
 
-    kind: Literal["perk", "offer"]
+    kind: Kind
     language: str | None
     name: str | None
     item: Item

@@ -76,16 +76,16 @@ class Follower:
     async def _follow(self) -> None:
         view = View()
         async with self._reader() as newest, self._reader() as standing, self._reader() as days:
-            await newest.assign(ANSWERS, tail=TAIL)
+            await _assign(newest, ANSWERS, tail=TAIL)
             await self._read(newest, view)
-            await newest.assign(TAILED, tail=TAIL)
+            await _assign(newest, TAILED, tail=TAIL)
             await self._read(newest, view)
-            await standing.assign(STANDING)
+            await _assign(standing, STANDING)
             await self._read(standing, view)
             view.complete = True
             self._live.show(view)
             _log.info("following.complete", answers=len(view.answers), left_out=dict(view.left_out()))
-            await days.assign(DAYS)
+            await _assign(days, DAYS)
             while True:
                 self._health.turned(_LOOP)
                 wait_ms = POLL_MS if view.days_complete else 0
@@ -123,6 +123,18 @@ class Follower:
             _log.warning(
                 "record.unreadable", topic=raw.topic, partition=raw.partition, offset=raw.offset, reason=str(error)
             )
+
+
+async def _assign(reader: Reader, topics: tuple[str, ...], tail: int | None = None) -> None:
+    """Has all of these read, since the reader passes over what is not there.
+
+    Raises:
+        Transient: if a topic is not there, or not yet on every broker.
+    """
+    await reader.assign(topics, tail=tail)
+    absent = set(topics) - {topic for topic, _ in await reader.ends()}
+    if absent:
+        raise Transient(f"not there yet: {', '.join(sorted(absent))}")
 
 
 def fold(view: View, raw: Raw) -> None:

@@ -146,6 +146,6 @@ async def open_pipeline(kafka: Kafka) -> AsyncIterator[KafkaPipeline]:
         try:
             await admin.start()
             await consumer.start()
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             raise Transient(f"Kafka cannot be reached: {type(error).__name__}") from error
         yield KafkaPipeline(kafka, admin, consumer)

@@ -51,7 +51,7 @@ def why_nothing(facts: Facts) -> list[Reason]:
 def _kafka_away(facts: Facts) -> Reason | None:
     if facts.kafka_away is None:
         return None
-    text = "Kafka does not answer. What is shown may be old; it goes on by itself when Kafka is back."
+    text = f"{facts.kafka_away}. What is shown may be old; it goes on by itself when Kafka is back."
     return Reason("kafka_away", text, EXAMINE)
 
 

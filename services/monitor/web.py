@@ -136,8 +136,12 @@ class Views:
         return Events(self._events(choice, last_id), ping=HEARTBEAT_S, send_timeout=SLOW_AFTER_S)
 
     async def _events(self, choice: Choice, last_id: str | None) -> AsyncIterator[ServerSentEvent]:
-        yield ServerSentEvent(as_json({"tenants": self._tenants()}), event="tenants", retry=BACK_AFTER_MS)
+        told: list[dict[str, str]] = []
         async for event_id, data in self._live.updates(choice, last_id):
+            tenants = self._tenants()
+            if tenants != told:
+                told = tenants
+                yield ServerSentEvent(as_json({"tenants": tenants}), event="tenants", retry=BACK_AFTER_MS)
             yield ServerSentEvent(data, id=event_id, event="view")
 
     def _tenants(self) -> list[dict[str, str]]:

@@ -124,7 +124,7 @@ class Scene:
 
     def _task(self, answer: Response, age: timedelta) -> Task:
         assert answer.score is not None
-        done = self._chance.random() < min(1.0, age / timedelta(days=3))
+        done = self._chance.random() < min(1.0, age / timedelta(days=4))
         status = "done" if done else self._pick({"open": 6, "in_progress": 3, "waiting": 1})
         return tasked(
             answer.response_id,

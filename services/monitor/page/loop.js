@@ -76,7 +76,8 @@ function aside(answer) {
 
 function stepWords(step, index) {
   const words = element("span", { class: step.tone }, step.text);
-  return index ? [element("span", { class: "arrow", "aria-label": "then" }, "→"), words] : [words];
+  if (!index) return [words];
+  return [element("span", { class: "arrow", "aria-hidden": "true" }, "→"), element("span", { class: "hidden" }, " then "), words];
 }
 
 export function renderBecame(state) {

@@ -73,6 +73,7 @@ function take(change) {
   for (const answer of change.answers ?? []) state.answers.set(answer.id, answer);
   for (const part of ["days", "became", "tasks", "alerts", "pipeline"]) if (part in change) state[part] = change[part];
   if (change.whole) {
+    document.body.classList.remove("waiting");
     sortAnew();
     remember();
   }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import TopicPartition
 
 from schemas.topic import INBOUND_PATTERN
 from services.chassis import kafka as kafka_module
@@ -20,6 +21,7 @@ from services.chassis.failures import Malformed
 from services.chassis.frame import Frame, open_frame
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import Keyring
+from services.chassis.lane import Lane
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.migrating import migrate
 from services.chassis.positions import Positions
@@ -71,6 +73,9 @@ class World:
     def words(self) -> Counter[str]:
         return Counter(word for _, word in self.stored)
 
+    def readers(self) -> set[str]:
+        return {name for name, _ in self.stored}
+
 
 def _decode(raw: Raw) -> str:
     if raw.value is None:
@@ -99,7 +104,9 @@ async def consuming(member: Consumer[str]) -> AsyncIterator[asyncio.Task[None]]:
 
 
 @asynccontextmanager
-async def world_of(settings: ServiceSettings, wanted: list[Wanted], topics: tuple[str, ...] | str) -> AsyncIterator[World]:
+async def world_of(
+    settings: ServiceSettings, wanted: list[Wanted], topics: tuple[str, ...] | str
+) -> AsyncIterator[World]:
     clock = SystemClock()
     async with (
         open_frame("words", settings, clock, Metrics(CHASSIS_METRICS), wanted) as frame,
@@ -129,28 +136,112 @@ async def inbound(settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, ke
 
 
 async def test_members_share_partitions_and_hand_over_without_loss_or_doubles(words: World) -> None:
-    async def publish(start: int) -> None:
-        await words.publish("words", *(f"{number}".encode() for number in range(start, start + 100)))
+    published = 0
+
+    async def publish_until(satisfied: Callable[[], bool]) -> None:
+        nonlocal published
+        async with asyncio.timeout(30):
+            while not satisfied():
+                await words.publish("words", *(f"{number}".encode() for number in range(published, published + 20)))
+                published += 20
+                await asyncio.sleep(0.02)
 
     async with consuming(words.member("one")) as first:
-        await publish(0)
-        await eventually(lambda: len(words.stored) >= 100)
+        await publish_until(lambda: "one" in words.readers())
         async with consuming(words.member("other")):
-            await eventually(lambda: _both_read(words))
-            await publish(100)
-            await eventually(lambda: len(words.stored) >= 200)
-            first.cancel()  # dies in the middle, and its partitions are taken over after the session
+            await publish_until(lambda: "other" in words.readers())
+            first.cancel()  # dies in the middle; after the session its partitions are the other's
             await asyncio.wait([first])
-            await publish(200)
-            await eventually(lambda: len(words.stored) >= 300)
-    assert words.words() == Counter({f"{number}": 1 for number in range(300)})
-    assert {name for name, _ in words.stored} == {"one", "other"}
+            await publish_until(lambda: len(words.stored) > 200)
+            await eventually(lambda: len(words.stored) >= published)
+    assert words.words() == Counter({f"{number}": 1 for number in range(published)})
 
 
-def _both_read(words: World) -> bool:
-    """Whether the group has two members, as the lag they tell of shows."""
-    return "other" in {name for name, _ in words.stored} or bool(_members(words) == 2)
+async def test_a_new_topic_is_read_from_its_beginning(inbound: World) -> None:
+    await inbound.publish(EMAIL, b"one")
+    async with consuming(inbound.member()):
+        await eventually(lambda: inbound.words() == {"one": 1})
+        async with open_topic_admin(inbound.frame.kafka, 1) as admin:
+            await admin.ensure([wanted_inbound("fax_2", 1)])
+        await inbound.publish("responses.fax_2", b"two")
+        await eventually(lambda: inbound.words() == {"one": 1, "two": 1})
 
 
-def _members(words: World) -> int:
-    return words.frame.metrics.render().decode().count("nps_consumer_lag_records{")
+async def test_only_what_comes_in_under_our_prefix_is_read(inbound: World) -> None:
+    """A dot of the prefix stands for itself; dead letters and other topics are no answers."""
+    settings = inbound.frame.settings
+    elsewhere = Kafka(settings.model_copy(update={"topic_prefix": settings.topic_prefix.replace(".", "X")}))
+    async with open_topic_admin(elsewhere, 1) as admin, open_topic_admin(inbound.frame.kafka, 1) as ours:
+        await admin.ensure([wanted_inbound("email", 1)])
+        await ours.ensure([Wanted("responses.Email", 1, {}), Wanted("xresponses.email", 1, {})])
+    async with _producer(settings) as producer:
+        await producer.send_and_wait(elsewhere.topic(EMAIL), b"another's")
+    for topic in ("responses.Email", "xresponses.email", EMAIL + ".dlq"):
+        await inbound.publish(topic, b"none of ours")
+    await inbound.publish(EMAIL, b"ours")
+    async with consuming(inbound.member()):
+        await eventually(lambda: inbound.words() == {"ours": 1})
+
+
+POISON: dict[str, bytes | None] = {"null": None, "empty": b"", "not UTF-8": b"\xff\xfe", "no word": b"bad"}
+HEADERS = (("x", b"\xff\x00"), ("x", b"again"), ("", b""), ("\u00e4", b"1"))
+
+
+async def test_poison_is_a_dead_letter_once_whatever_it_is(inbound: World) -> None:
+    await inbound.publish(EMAIL, *POISON.values(), b"good", headers=HEADERS)
+    for _ in range(2):
+        async with consuming(inbound.member()):
+            await eventually(lambda: inbound.words() == {"good": 1})
+    letters = await inbound.letters(EMAIL, len(POISON))
+    assert [letter.value for letter in letters] == list(POISON.values())
+    assert [letter.key for letter in letters] == [f"k{number}".encode() for number in range(len(POISON))]
+    assert {letter.headers for letter in letters} == {HEADERS}
+    assert len({letter.letter_id for letter in letters}) == len(POISON)
+
+
+async def test_a_dead_letter_may_be_larger_than_what_was_sent(inbound: World) -> None:
+    value = b"bad" + b"x" * (MIB - 1000)
+    async with _producer(inbound.frame.settings) as producer:
+        await producer.send_and_wait(inbound.frame.kafka.topic(EMAIL), value)
+    await inbound.publish(EMAIL, b"good")
+    async with consuming(inbound.member()):
+        await eventually(lambda: inbound.words() == {"good": 1})
+    (letter,) = await inbound.letters(EMAIL, 1)
+    assert letter.value == value
+
+
+async def test_what_no_dead_letter_can_hold_does_not_stop_the_line(inbound: World) -> None:
+    async with open_topic_admin(inbound.frame.kafka, 1) as admin:
+        await admin.ensure([Wanted("responses.huge", 1, {"max.message.bytes": str(8 * MIB)})])
+        await admin.ensure([wanted_dead_letters("responses.huge")])
+    async with _producer(inbound.frame.settings) as producer:
+        await producer.send_and_wait(inbound.frame.kafka.topic("responses.huge"), b"bad" + b"x" * 5 * MIB)
+    await inbound.publish("responses.huge", b"good")
+    async with consuming(inbound.member()):
+        await eventually(lambda: inbound.words() == {"good": 1})
+    (letter,) = await inbound.letters("responses.huge", 1)
+    assert (letter.offset, letter.value, letter.message) == (0, None, "body: larger than Kafka takes")
+
+
+async def test_what_waited_when_it_was_handed_on_is_ready_again(words: World) -> None:
+    """A member that no longer holds a partition does not wait for it."""
+    member = words.member()
+    for number in range(4):
+        partition = TopicPartition(words.frame.kafka.topic("words"), number)
+        member._lanes[partition] = Lane(0, trusted=True)
+        words.frame.health.waits(f"reader {partition.topic}[{number}]", "a batch fails")
+    await words.publish("words", b"one")
+    async with consuming(member):
+        await eventually(lambda: words.words() == {"one": 1})
+    assert await words.frame.health.not_ready() == {}
+
+
+@asynccontextmanager
+async def _producer(settings: ServiceSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A stranger's producer, that sends what ours would not."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, max_request_size=8 * MIB)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()

@@ -19,6 +19,7 @@ from services.chassis.keyring.tables import KEYS
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
 from services.chassis.sql import Database, open_database
+from services.chassis.sql_dialect import lock
 from tests.support.clocks import ManualClock
 
 MASTER = bytes(range(32))
@@ -252,6 +253,28 @@ async def test_who_is_linked_while_he_is_erased_is_erased_or_admitted_whole(ring
         erased, keys = await asyncio.gather(ring.erase(TENANT, [known.subject]), _admit(elsewhere, linked))
         assert (linked.subject in erased) == ((await _reopened(elsewhere, linked)) == Erased())
         assert len(keys) == 1
+
+
+async def test_who_erases_waits_for_who_links(ring: Keyring, elsewhere: Keyring) -> None:
+    one = await _who(ring, "c-1")
+    await _admit(ring, one)
+    order: list[str] = []
+    asked = asyncio.Event()
+
+    async def erase() -> None:
+        asked.set()
+        await ring.erase(TENANT, [one.subject])
+        order.append("erased")
+
+    async with elsewhere._database.begin() as transaction:
+        await lock(transaction, [f"{TENANT}/people"])
+        erasing = asyncio.create_task(erase())
+        await asked.wait()
+        for _ in range(20):
+            await transaction.execute(select(KEYS))
+        order.append("linked")
+    await erasing
+    assert order == ["linked", "erased"]
 
 
 async def _reopened(ring: Keyring, one: Identified) -> Key | Erased:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, MetaData, text
 
 from services.chassis.failures import Halt
 from services.chassis.keyring.tables import KEYRING
-from services.chassis.migrating import migrate
+from services.chassis.migrating import configuration, migrate
 from services.chassis.sql import Database, open_database, sqlite_url
 from services.chassis.tables import CHASSIS
 from services.delivery.tables import DELIVERY
@@ -89,6 +89,8 @@ async def test_a_database_newer_than_the_code_stops_the_service(url: str, clock:
             await migrate(database, clock, "services.routing")
 
 
-async def test_a_folder_may_have_any_name(tmp_path: Path, clock: ManualClock) -> None:
-    async with open_database(sqlite_url(tmp_path / "50% off", "routing")) as database:
-        assert await migrate(database, clock, "services.routing")
+async def test_a_folder_may_have_any_name(database: Database) -> None:
+    folder = Path("/srv/50% off/migrations")
+    async with database.begin() as transaction:
+        config = await transaction.run_sync(configuration, [folder])
+    assert config.get_main_option("version_locations") == str(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from schemas.topic import dead_letters_of
@@ -230,7 +232,7 @@ async def test_a_quota_is_never_overrun(world: World) -> None:
     await world.want(*messages)
     async with hosted(world.delivery()):
         for window in (3, 6, 8):
-            await world.until(lambda newest, sent=window: _in(newest, "delivered") == sent)
+            await world.until(partial(_number, "delivered", window))
             assert (await world.sandbox.counts())["mails"] == window
             world.clock.advance(seconds=61)
     counts = await world.sandbox.counts()
@@ -274,5 +276,5 @@ async def test_against_the_real_sendgrid_it_does_not_start_before_everything_is_
             pytest.fail("it started")
 
 
-def _in(newest: Newest, state: str) -> int:
-    return sum(delivery.state == state for delivery in newest.values())
+def _number(state: str, number: int, newest: Newest) -> bool:
+    return sum(delivery.state == state for delivery in newest.values()) == number

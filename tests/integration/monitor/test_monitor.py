@@ -232,7 +232,7 @@ async def _events(address: str, **headers: str) -> AsyncIterator[AsyncIterator[t
 
     async with (
         AsyncClient(timeout=30) as client,
-        client.stream("GET", f"{address}/events?tenant=default", headers=headers) as response,
+        client.stream("GET", f"{address}/events?tenant=default&window=30d", headers=headers) as response,
     ):
         assert response.headers["content-type"].startswith("text/event-stream")
         yield read(response.aiter_lines())

@@ -86,7 +86,7 @@ async def test_numbers_change_and_answers_appear_without_loading_anew(browser: B
         await expect(newest.locator(".badge")).to_have_text("9")
         await expect(newest.locator(".steps")).to_have_text("waiting for a decision")
         await world.publish(decided("second"), delivered("second"))
-        await expect(newest.locator(".steps")).to_have_text("thank-promoters→perk mail delivered")
+        await expect(newest.locator(".steps")).to_have_text("thank-promoters→ then perk mail delivered")
 
 
 async def test_what_strangers_wrote_is_text_and_never_markup(browser: Browser, world: World) -> None:

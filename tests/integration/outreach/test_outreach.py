@@ -17,12 +17,11 @@ from services.chassis.records import Outgoing
 from services.chassis.sql import open_database, sqlite_url
 from services.outreach.tables import NOTES
 from services.outreach.tables import TASKS as TASK_ROWS
+from tests.integration.conftest import SERVICES
 from tests.support.hosting import hosted
 from tests.support.outreach import World, decoded, erasure, listed
 from tests.support.tasks import requested, said, withdrawn
-from tests.support.topics import reading
-
-SERVICES = frozenset({"intake", "scoring", "routing", "delivery", "outreach", "monitor"})
+from tests.support.topics import DEADLINE_S, reading
 
 
 async def test_a_request_becomes_one_task_in_clear_for_the_crm(world: World) -> None:
@@ -191,6 +190,21 @@ async def test_a_customer_is_asked_again_after_the_task_is_done(world: World) ->
         assert await world.surveys(1) == [survey]
     assert survey.not_before == said().occurred_at + timedelta(days=30)
     assert (survey.task_id, survey.cause) == (done.task_id, "task_closed")
+
+
+async def test_open_and_overdue_tasks_are_counted(world: World) -> None:
+    await world.request(requested("a"), requested("b", priority="low"), requested("c"))
+    async with hosted(world.outreach()) as client:
+        for response_id in ("a", "b", "c"):
+            await world.until(response_id)
+        await world.hear(said("c", status="done"))
+        await world.until("c", status="done")
+        world.clock.advance(hours=25)
+        async with asyncio.timeout(DEADLINE_S):
+            while 'nps_tasks_overdue{priority="high"} 1.0' not in (text := (await client.get("/metrics")).text):
+                await asyncio.sleep(0.02)
+    assert 'nps_tasks_open{priority="low"} 1.0' in text
+    assert 'nps_task_updates_total{outcome="changed"} 1.0' in text
 
 
 async def test_a_thousand_requests_take_seconds(world: World) -> None:

@@ -11,6 +11,7 @@ from schemas.outreach_request import OutreachRequest
 from schemas.topic import join_key
 from schemas.topics import ERASURES, TASKS
 from services.chassis.failures import Halt
+from services.outreach import recovery
 from services.outreach.commands import pause, recover
 from services.outreach.recovery import Recovered
 from tests.support.hosting import hosted
@@ -41,8 +42,11 @@ async def test_a_service_whose_database_was_lost_does_not_start(world: World) ->
             pass
 
 
-async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(world: World) -> None:
+async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One recovery for all of it: it waits until Kafka takes the stopped service for gone."""
+    monkeypatch.setattr(recovery, "AT_ONCE", 1)  # a task and its tombstone do not meet in one portion
     one = await world.sealed(requested("one", callback_requested=True), email="a@example.org", comment="slow")
     forgotten = await world.sealed(requested("forgotten"), email="b@example.org")
     untold = await world.sealed(requested("untold"), email="c@example.org")

@@ -16,7 +16,7 @@ LIVE = {"sendgrid_url": "https://api.sendgrid.com", "unsubscribe_url": "https://
 
 
 def set_to(**given: Any) -> DeliverySettings:  # values of settings
-    return DeliverySettings(**{"sendgrid_key": "SG.k", "master_key": "k", "http_port": 8083} | given)
+    return DeliverySettings(**{"sendgrid_key": "SG.k", "master_key": "k", "http_port": 8083, **given})
 
 
 def sections(**section: Any) -> Sections[DeliverySection]:  # values of the section

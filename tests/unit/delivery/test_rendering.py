@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.chassis.failures import Malformed
-from services.delivery.rendering import KINDS, Letter, Templates, greeting_name, one_line
+from services.delivery.rendering import KINDS, Kind, Letter, Templates, greeting_name, one_line
 from services.delivery.settings import Item, Sender
 
 TEMPLATES = Templates.shipped()
@@ -46,7 +46,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_mail_says_what_it_is_about(kind: str) -> None:
+def test_a_mail_says_what_it_is_about(kind: Kind) -> None:
     rendered = TEMPLATES.render(replace(LETTER, kind=kind))
     for part in (rendered.html, rendered.text):
         for said in ("Ada", "A month on us", "Your next month is free.", "7KQM-X2RT-09VD", "Acme", "1 Main Street"):
@@ -57,7 +57,7 @@ def test_a_mail_says_what_it_is_about(kind: str) -> None:
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_hostile_name_is_text_or_nothing(kind: str, hostile: str) -> None:
+def test_a_hostile_name_is_text_or_nothing(kind: Kind, hostile: str) -> None:
     plain = TEMPLATES.render(replace(LETTER, kind=kind, name=None))
     rendered = TEMPLATES.render(replace(LETTER, kind=kind, name=hostile))
     assert _tags(rendered.html) == _tags(plain.html)

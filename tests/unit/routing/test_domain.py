@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,7 +39,7 @@ def last(*answers: Response, contact: Contact = REACHED) -> Decided:
     return outcome
 
 
-def an_answer(score: int, revision: int = 1, **given: object) -> Response:
+def an_answer(score: int, revision: int = 1, **given: Any) -> Response:
     return answered(score, response_id="r", revision=revision, **given)
 
 
@@ -106,7 +107,7 @@ def test_a_revision_with_other_content_is_a_conflict_and_the_first_stays() -> No
 
 
 @pytest.mark.parametrize("mark", [{"history": True}, {"answered_at": NOON - PAST_AFTER - timedelta(seconds=1)}])
-def test_the_past_is_never_contacted(mark: dict[str, object]) -> None:
+def test_the_past_is_never_contacted(mark: dict[str, Any]) -> None:
     first = last(an_answer(3, **mark))
     later = last(an_answer(3, **mark), an_answer(9, 2))
     assert (first.decision.outcome, first.decision.reason, first.outreach) == ("closed", "history", None)
