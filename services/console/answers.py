@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import aiohttp
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -64,6 +63,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 async def _post(body: dict[str, Any]) -> dict[str, Any]:  # JSON of any shape
+    import aiohttp  # noqa: PLC0415 slow to load, and needed here alone
+
     url, key = os.environ.get(INTAKE_URL, "http://127.0.0.1:8081"), os.environ.get(API_KEY)
     if not key:
         raise fail(f"{API_KEY} is not set: make a key with `nps keys create`", Exit.CONFIGURATION)

@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -166,16 +167,13 @@ class _Performance:
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         timeout = aiohttp.ClientTimeout(total=REQUEST_S)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as self._session:
-            disturbing = asyncio.create_task(self._disturb())
             try:
                 await self._publish()
                 await self._retract()
-                await disturbing
                 await self._until_quiet(self._expected())
             finally:
-                disturbing.cancel()
                 following.cancel()
-                await asyncio.gather(disturbing, following, return_exceptions=True)
+                await asyncio.gather(following, return_exceptions=True)
             return await self._read_sinks()
 
     def _expected(self) -> list[str]:
@@ -184,14 +182,18 @@ class _Performance:
         return [answer["response_id"] for answer in every]
 
     async def _publish(self) -> None:
-        """Every answer once, fifty of them again word for word, thirty edited within their band."""
+        """Every answer once, disturbed if asked for; fifty of them again word for word, thirty edited in their band."""
         month = self._month
         self._say(f"publishing {sum(map(len, month.by_way.values()))} answers: HTTP, six topics, CSV")
-        await asyncio.gather(
-            self._post([*month.by_way["http"], *month.taken_back]),
-            self._produce(month.by_way["topic"]),
-            self._import(month.by_way["csv"]),
-        )
+        disturbances = self._disturbances() or [_nothing]
+        for number, disturb in enumerate(disturbances):
+            part = slice(number, None, len(disturbances))
+            await asyncio.gather(
+                self._post([*month.by_way["http"][part], *month.taken_back[part]]),
+                self._produce(month.by_way["topic"][part]),
+                self._import(month.by_way["csv"][part]),
+                disturb(),
+            )
         await asyncio.gather(
             self._post(month.again["http"], again=True),
             self._produce(month.again["topic"]),
@@ -255,20 +257,25 @@ class _Performance:
             demo_answers.write_csv(file, answers)
             await self._loop.nps("import", "--act", "--tenant", self._tenant, "--json", upload=file)
 
-    async def _disturb(self) -> None:
-        """Kills or freezes every service once, while answers flow."""
+    def _disturbances(self) -> list[Callable[[], Awaitable[None]]]:
+        """What happens while a share of the answers flows: each service is killed, or frozen, once."""
         if self._play.kill:
-            for service in SERVICES:
-                self._say(f"SIGKILL {service}")
-                await self._loop.send(service, signal.SIGKILL)
-                await self._loop.relaunch(service)
+            return [partial(self._kill, service) for service in SERVICES]
         if self._play.freeze:
-            for start in range(0, len(SERVICES), FROZEN_TOGETHER):
-                some = SERVICES[start : start + FROZEN_TOGETHER]
-                self._say(f"SIGSTOP {', '.join(some)} for {FROZEN_S:.0f} s")
-                await asyncio.gather(*(self._loop.send(service, signal.SIGSTOP) for service in some))
-                await asyncio.sleep(FROZEN_S)
-                await asyncio.gather(*(self._loop.send(service, signal.SIGCONT) for service in some))
+            starts = range(0, len(SERVICES), FROZEN_TOGETHER)
+            return [partial(self._freeze, SERVICES[start : start + FROZEN_TOGETHER]) for start in starts]
+        return []
+
+    async def _kill(self, service: str) -> None:
+        self._say(f"SIGKILL {service}")
+        await self._loop.send(service, signal.SIGKILL)
+        await self._loop.relaunch(service)
+
+    async def _freeze(self, services: Sequence[str]) -> None:
+        self._say(f"SIGSTOP {', '.join(services)} for {FROZEN_S:.0f} s")
+        await asyncio.gather(*(self._loop.send(service, signal.SIGSTOP) for service in services))
+        await asyncio.sleep(FROZEN_S)
+        await asyncio.gather(*(self._loop.send(service, signal.SIGCONT) for service in services))
 
     async def _follow(self) -> None:
         """Keeps an eye on what is under way."""
@@ -380,3 +387,7 @@ class _Performance:
 
     def _say(self, what: str) -> None:
         err.print(what, style="dim", highlight=False)
+
+
+async def _nothing() -> None:
+    """No disturbance."""

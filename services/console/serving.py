@@ -13,19 +13,21 @@ from contextlib import AbstractAsyncContextManager
 from enum import IntEnum
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from services.chassis import logs
 from services.chassis.business import BadBusiness, Business
 from services.chassis.clock import Clock, SystemClock
 from services.chassis.failures import Halt, Transient
-from services.chassis.lifecycle import Assembly, run
 from services.chassis.settings import BadSettings, ServiceSettings, load
+
+if TYPE_CHECKING:
+    from services.chassis.lifecycle import Assembly
 
 NAMES: Final = ("intake", "scoring", "routing", "delivery", "outreach", "monitor")
 SHIPPED: Final = Path(str(files("schemas"))) / "nps.yaml"
 
-Opening = Callable[[Any, Business, Clock], AbstractAsyncContextManager[Assembly]]
+Opening = Callable[[Any, Business, Clock], "AbstractAsyncContextManager[Assembly]"]
 """A service's own function in its app.py; each takes its own settings."""
 
 _log = logs.logger("serving")
@@ -68,6 +70,8 @@ def opening_of(name: str) -> Opening:
 
 def serve(name: str, **given: Any) -> Exit:  # settings given on the command line, checked by the model
     """Runs a service until it is stopped; the exit code says why it ended."""
+    from services.chassis.lifecycle import run  # noqa: PLC0415 a server, which the command line does without
+
     try:
         settings = load(settings_of(name), **given)
         logs.configure(settings.log_format, settings.log_level, name)

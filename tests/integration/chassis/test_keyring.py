@@ -14,7 +14,13 @@ from sqlalchemy import func, select
 from schemas.sealed import Sealed
 from services.chassis.failures import Halt
 from services.chassis.keyring import Claim, Erased, Identified, Identity, Key, Keyring
-from services.chassis.keyring.ring import REMEMBERED_FOR, REMEMBERED_KEYS, open_keyring, parse_master_key
+from services.chassis.keyring.ring import (
+    LOOKED_UP_AT_ONCE,
+    REMEMBERED_FOR,
+    REMEMBERED_KEYS,
+    open_keyring,
+    parse_master_key,
+)
 from services.chassis.keyring.tables import KEYS
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
@@ -96,9 +102,9 @@ async def test_who_is_admitted_in_many_places_at_once_has_one_key(ring: Keyring,
 
 
 async def test_more_people_than_a_statement_takes_are_admitted(ring: Keyring) -> None:
-    claims = [Claim(TENANT, f"response:{number}") for number in range(6000)]
+    claims = [Claim(TENANT, f"response:{number}") for number in range(LOOKED_UP_AT_ONCE + 100)]
     keys = await ring.admit(claims)
-    assert len({key.kid for key in keys.values() if isinstance(key, Key)}) == 6000
+    assert len({key.kid for key in keys.values() if isinstance(key, Key)}) == LOOKED_UP_AT_ONCE + 100
 
 
 async def test_secrets_of_tenants_differ_and_never_change(ring: Keyring, elsewhere: Keyring) -> None:

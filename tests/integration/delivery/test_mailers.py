@@ -70,7 +70,7 @@ class SandboxProvider:
         if fault == "unreached":
             self.mailer = self.unreachable
         else:
-            await self.sandbox.behave({"fault": fault, "times": 1})
+            await self.sandbox.behave({"fault": fault, "times": 1, "seconds": 20})
 
     async def taken(self) -> list[str]:
         return [mail["recipient"] for mail in reversed(await self.sandbox.mails())]
