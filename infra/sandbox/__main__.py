@@ -55,16 +55,15 @@ def _asked_for(argument: str) -> tuple[str, dict[str, int]]:
 async def _run(wanted: Sequence[tuple[str, dict[str, int]]]) -> None:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        serving = []
+        ready = []
         for name, given in wanted:
             opening: Opening = importlib.import_module(f"infra.sandbox.{name}.app").open_app
             settings = load(get_type_hints(opening)["settings"], **given)
-            configure(settings.log_format, settings.log_level, f"sandbox.{name}")
+            configure(settings.log_format, settings.log_level, "sandbox")
             listening = stack.enter_context(bind(settings))
-            app = await stack.enter_async_context(opening(settings))
-            serving.append(serve(Assembly({}, app), listening, stop))
+            ready.append((await stack.enter_async_context(opening(settings)), listening))
             _log.info("sandbox.ready", sandbox=name, port=listening.getsockname()[1])
-        await asyncio.gather(*serving)
+        await asyncio.gather(*(serve(Assembly({}, app), listening, stop) for app, listening in ready))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes what is made from the services' settings: their reference, `.env.example`, and the JSON Schema of nps.yaml.
+"""Writes the references made from code: settings, topics, commands, `.env.example`, the JSON Schema of nps.yaml.
 
 python -m services.console.contracts              writes what has changed
 python -m services.console.contracts --check      exits 1 if a file is stale
@@ -22,8 +22,10 @@ from schemas.generate import BUSINESS_FILE, DOCUMENTS, HINT, as_json
 from schemas.json_schema import DIALECT, Schema, plain_schema
 from services.chassis.business import DEFAULTS, TENANTS, WILDCARD, Section
 from services.chassis.settings import FILE_SUFFIX, PREFIX, SealedSettings, ServiceSettings, SqlSettings
+from services.console import references
 
 ROOT: Final = Path(__file__).parents[2]
+REFERENCE: Final = ROOT / "docs" / "reference"
 SERVICES: Final = ("intake", "scoring", "routing", "delivery", "outreach", "monitor", "console")
 
 _SHARED: Final[tuple[tuple[type[ServiceSettings], str], ...]] = (
@@ -57,7 +59,9 @@ def generated() -> dict[Path, str]:
     """Every generated file and what it must hold."""
     groups = tuple(_groups())
     return {
-        ROOT / "docs" / "reference" / "settings.md": _reference(groups),
+        REFERENCE / "settings.md": _reference(groups),
+        REFERENCE / "topics.md": references.topics(),
+        REFERENCE / "commands.md": references.commands(),
         ROOT / ".env.example": _example(groups),
         ROOT / "schemas" / DOCUMENTS / BUSINESS_FILE: as_json(business_schema()),
     }

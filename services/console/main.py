@@ -25,7 +25,7 @@ for module in (running, answers, operating):
 
 @app.callback()
 def _configure(*, verbose: bool = typer.Option(False, "--verbose", "-v", help="log what happens inside")) -> None:
-    logs.configure("console", "INFO" if verbose else "ERROR", "nps")
+    logs.configure("console", "INFO" if verbose else "CRITICAL", "nps")
 
 
 def main() -> None:

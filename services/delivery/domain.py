@@ -9,7 +9,8 @@
 
 What the provider says counts by weight, not by order of arrival (`WEIGHT`). Strange cases, each with its rule:
   a withdrawal arrives before its command         it is kept; the command is older when it comes
-  a changed command arrives once it may be out    the mail stands; the command is answered with reason too_late
+  a changed command arrives once it may be out    the mail stands; the command is answered with reason too_late, and
+                                                  remembered: it counts after all if the mail turns out not to be out
   an event arrives before the answer to our call  it counts; the answer then only adds the provider's id
   an event arrives twice, or an older one late    nothing changes
   a bounce arrives after delivered                bounced: receivers may take a mail and send it back
@@ -43,8 +44,8 @@ FROM_PROVIDER: Final[frozenset[State]] = frozenset(
 )
 FOLLOWS: Final[dict[State, frozenset[State]]] = {
     "planned": FROM_PROVIDER | {"sending", "suppressed", "withdrawn"},
-    "sending": FROM_PROVIDER | {"planned", "refused", "unknown", "suppressed"},
-    "unknown": FROM_PROVIDER | {"planned", "refused", "suppressed"},
+    "sending": FROM_PROVIDER | {"planned", "refused", "unknown", "withdrawn"},
+    "unknown": FROM_PROVIDER | {"planned", "refused", "withdrawn"},
     "refused": FROM_PROVIDER | {"planned", "withdrawn"},
     "suppressed": FROM_PROVIDER | {"planned", "withdrawn"},
     "withdrawn": FROM_PROVIDER | {"planned"},
@@ -59,6 +60,9 @@ FOLLOWS: Final[dict[State, frozenset[State]]] = {
 
 NOTHING_OUT: Final[frozenset[State]] = frozenset({"planned", "refused", "suppressed", "withdrawn"})
 """States in which no mail has gone out, as far as anybody knows, so that a new command may still change it."""
+
+MAY_BE_OUT: Final[frozenset[State]] = frozenset({"sending", "unknown"})
+"""States in which nobody but the provider knows whether the mail has gone out."""
 
 WEIGHT: Final[dict[State, int]] = {
     "accepted": 1,
@@ -96,7 +100,10 @@ RETRIES: Final = Backoff(first=timedelta(seconds=1), longest=timedelta(minutes=1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One mail in the ledger. `address` is the hash of where it went; `due_at` says when it may be tried."""
+    """One mail in the ledger. `address` is the hash of where it went; `due_at` says when it may be tried.
+
+    `late` is the newest command that came while the mail was possibly out.
+    """
 
     tenant: str
     response_id: str
@@ -120,6 +127,7 @@ class Entry:
     provider_message_id: str | None = None
     address: str | None = None
     trace: str | None = None
+    late: Message | None = None
 
     def published(self) -> Delivery:
         """The change as others see it: no address, nothing sealed."""
@@ -154,7 +162,8 @@ def command(entry: Entry | None, message: Message, now: datetime, trace: str | N
     if entry.state in NOTHING_OUT:
         return _commanded(_changed(followed, entry.state, now), message, now, trace)
     same = (message.command, message.template) == (entry.kind, entry.template)
-    return _changed(followed, entry.state, now, reason=None if same else "too_late")
+    answered = _changed(followed, entry.state, now, reason=None if same else "too_late")
+    return replace(answered, late=message if entry.state in MAY_BE_OUT else None)
 
 
 def _first(message: Message, now: datetime) -> Entry:
@@ -169,7 +178,7 @@ def _first(message: Message, now: datetime) -> Entry:
     )
 
 
-def _commanded(entry: Entry, message: Message, now: datetime, trace: str | None) -> Entry:
+def _commanded(entry: Entry, message: Message, due_at: datetime, trace: str | None) -> Entry:
     wanted = message.command != "none"
     return replace(
         with_content(entry, message),
@@ -177,7 +186,7 @@ def _commanded(entry: Entry, message: Message, now: datetime, trace: str | None)
         state="planned" if wanted else "withdrawn",
         reason=None if wanted else message.reason,
         detail=None,
-        due_at=now if wanted else None,
+        due_at=due_at if wanted else None,
         trace=trace,
     )
 
@@ -212,14 +221,23 @@ def settled(entry: Entry, attempt: int, outcome: Outcome, now: datetime, spread:
         return _accepted(entry, outcome, now)
     if entry.attempt != attempt:
         return "another_try"
-    if entry.state not in {"sending", "unknown"}:
+    if entry.state not in MAY_BE_OUT:
         return "nothing_new"
     if isinstance(outcome, Refused):
-        return _changed(entry, "refused", now, detail=outcome.detail)
+        return _turned_out_not_to_be_out(entry, _changed(entry, "refused", now, detail=outcome.detail), now)
     if isinstance(outcome, Later):
         due_at = max(now + RETRIES.wait(attempt, spread), outcome.not_before or now)
-        return replace(_changed(entry, "planned", now, detail=outcome.detail), due_at=due_at)
+        planned = replace(_changed(entry, "planned", now, detail=outcome.detail), due_at=due_at)
+        return _turned_out_not_to_be_out(entry, planned, due_at)
     return "nothing_new" if entry.state == "unknown" else _changed(entry, "unknown", now, detail=outcome.detail)
+
+
+def _turned_out_not_to_be_out(before: Entry, after: Entry, due_at: datetime) -> Entry:
+    """A command that seemed too late counts after all."""
+    if before.late is None:
+        return after
+    commanded = _commanded(after, before.late, due_at, before.trace)
+    return replace(commanded, detail=after.detail)
 
 
 def _accepted(entry: Entry, outcome: Accepted, now: datetime) -> Entry | Ignored:
@@ -247,7 +265,8 @@ def released(entry: Entry, now: datetime) -> Entry | Ignored:
     """A mail that may or may not have gone out, which a person decides to send again."""
     if entry.state != "unknown":
         return "nothing_new"
-    return replace(_changed(entry, "planned", now, detail="a person sends it again"), due_at=now)
+    planned = replace(_changed(entry, "planned", now, detail="a person sends it again"), due_at=now)
+    return _turned_out_not_to_be_out(entry, planned, now)
 
 
 def lost(message: Message, now: datetime) -> Entry:
@@ -306,4 +325,5 @@ def _changed(
         changed_at=now,
         due_at=entry.due_at if state == "planned" else None,
         lease_until=entry.lease_until if state == "sending" else None,
+        late=entry.late if state in MAY_BE_OUT else None,
     )

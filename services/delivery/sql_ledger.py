@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, bindparam, func, select, tuple_
 
+from schemas.contract import Contract
+from schemas.message import Message
 from schemas.sealed import Sealed
 from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import skip_locked
@@ -112,10 +114,18 @@ async def _locked(transaction: Transaction, statement: Select[Any]) -> list[Entr
 
 def _row(entry: Entry) -> dict[str, Any]:  # column values of any type
     row = {column.name: getattr(entry, column.name) for column in LEDGER.columns}
-    return row | {"sealed": entry.sealed.model_dump_json().encode() if entry.sealed else None}
+    return row | {"sealed": _json(entry.sealed), "late": _json(entry.late)}
 
 
 def _entry(row: Row[Any]) -> Entry:  # a row of LEDGER
     values = dict(row._mapping)  # noqa: SLF001 the documented way to a row's names
-    sealed = values.pop("sealed")
-    return Entry(**values, sealed=Sealed.model_validate_json(sealed) if sealed else None)
+    sealed, late = values.pop("sealed"), values.pop("late")
+    return Entry(
+        **values,
+        sealed=Sealed.model_validate_json(sealed) if sealed else None,
+        late=Message.model_validate_json(late) if late else None,
+    )
+
+
+def _json(part: Contract | None) -> bytes | None:
+    return part.model_dump_json(exclude_none=True).encode() if part else None

@@ -34,6 +34,7 @@ LEDGER: Final = Table(
     Column("provider_message_id", String(200)),
     Column("address", String(32)),
     Column("trace", String(60)),
+    Column("late", LargeBinary),
     Column("changed_at", Utc, nullable=False),
     Index("ledger_by_delivery", "delivery_id"),
     Index("ledger_by_state", "state", "due_at"),

@@ -95,7 +95,9 @@ class Unsubscribing:
         return self.delivering.published([after])
 
     def _page(self, stage: Literal["ask", "done", "unknown"], entry: Entry | None) -> Response:
-        sender = sender_of(entry.tenant, self.delivering.sections.of(entry.tenant)) if entry else NOBODY
+        sections = self.delivering.sections
+        known = entry is not None and sections.knows(entry.tenant)
+        sender = sender_of(entry.tenant, sections.of(entry.tenant)) if entry and known else NOBODY
         content = self.templates.unsubscribe_page(stage, entry.language if entry else None, sender)
         status = HTTPStatus.NOT_FOUND if stage == "unknown" else HTTPStatus.OK
         return HTMLResponse(content, status, self._headers())

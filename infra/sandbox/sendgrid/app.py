@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -21,7 +19,10 @@ from infra.sandbox.sendgrid.settings import SendGridSandboxSettings
 from infra.sandbox.sendgrid.signing import signer
 from infra.sandbox.sendgrid.webhooks import Webhooks
 from services.chassis.clock import Clock, SystemClock
-from services.chassis.web import ON_ERROR, guarded
+from services.chassis.health import Health
+from services.chassis.lifecycle import VERSION
+from services.chassis.metrics import CHASSIS_METRICS, Metrics
+from services.chassis.web import ON_ERROR, guarded, ops_routes
 
 SEND: Final = "/v3/mail/send"
 FILE: Final = "sandbox-sendgrid.sqlite3"
@@ -41,7 +42,7 @@ async def open_app(settings: SendGridSandboxSettings, clock: Clock | None = None
         webhooks = Webhooks(sandbox, signing, settings.sandbox_webhook_url)
         routes = [
             Route(SEND, sandbox.send, methods=["POST"]),
-            Route("/livez", _livez),
+            *ops_routes(Health(sandbox.clock), Metrics(CHASSIS_METRICS), VERSION),
             *Control(sandbox, signing).routes(),
             *Pages(sandbox).routes(),
         ]
@@ -52,7 +53,3 @@ async def open_app(settings: SendGridSandboxSettings, clock: Clock | None = None
         finally:
             stop.set()
             await posting
-
-
-async def _livez(_request: Request) -> Response:
-    return JSONResponse({"live": True})

@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("provider_message_id", sa.String(200)),
         sa.Column("address", sa.String(32)),
         sa.Column("trace", sa.String(60)),
+        sa.Column("late", sa.LargeBinary),
         sa.Column("changed_at", Utc, nullable=False),
     )
     op.create_index("ledger_by_delivery", "ledger", ["delivery_id"])

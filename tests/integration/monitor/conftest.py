@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from httpx2 import AsyncClient
+from httpx2 import ASGITransport, AsyncClient
 
 from schemas.contract import Contract
 from schemas.topic import Topic
@@ -56,6 +56,16 @@ class World:
 
     async def publish_raw(self, topic: str, key: bytes, value: bytes | None) -> None:
         await self.frame.publisher.publish([Outgoing(topic, key, key, value, ())])
+
+
+@asynccontextmanager
+async def web_alone(opening: AbstractAsyncContextManager[Assembly]) -> AsyncIterator[AsyncClient]:
+    """A client of a monitor that has not begun to look at Kafka."""
+    async with (
+        opening as assembly,
+        AsyncClient(transport=ASGITransport(assembly.web), base_url="http://service") as client,
+    ):
+        yield client
 
 
 async def view(client: AsyncClient, satisfied: Callable[[Tree], object], query: str = "") -> Tree:

@@ -29,7 +29,7 @@ from services.monitor import READS
 from services.monitor.app import monitor
 from services.monitor.settings import MonitorSettings
 from services.monitor.silence import FIRST_ANSWER
-from tests.integration.monitor.conftest import Tree, World, view
+from tests.integration.monitor.conftest import Tree, World, view, web_alone
 from tests.support.answers import answered
 from tests.support.clocks import ManualClock
 from tests.support.events import decided, delivered, scored, tallied, tasked
@@ -266,7 +266,7 @@ async def test_pages_that_are_open_do_not_hold_up_the_end(world: World) -> None:
 
 
 async def test_the_page_is_strict_about_where_things_come_from(world: World) -> None:
-    async with hosted(world.monitor()) as client:
+    async with web_alone(world.monitor()) as client:
         page = await client.get("/")
         policy = page.headers["content-security-policy"]
         assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -281,7 +281,7 @@ async def test_the_page_is_strict_about_where_things_come_from(world: World) -> 
 
 
 async def test_files_never_change_under_their_name_and_the_page_is_small(world: World) -> None:
-    async with hosted(world.monitor()) as client:
+    async with web_alone(world.monitor()) as client:
         page = (await client.get("/")).text
         (folder,) = {part.split("/")[0] for part in page.split("/static/")[1:]}
         sizes = [len(page)]
@@ -299,7 +299,7 @@ async def test_files_never_change_under_their_name_and_the_page_is_small(world: 
     [("tenant=No%20Tenant", "tenant"), ("window=../x", "window"), (f"segment={'x' * 131}", "segment")],
 )
 async def test_a_question_that_means_nothing_is_told_the_field(world: World, query: str, field: str) -> None:
-    async with hosted(world.monitor()) as client:
+    async with web_alone(world.monitor()) as client:
         for path in ("/v1/view", "/events"):
             answer = await client.get(f"{path}?{query}")
             assert answer.status_code == 422
@@ -317,7 +317,7 @@ async def test_tenants_are_those_heard_of_and_those_of_the_business_file(world: 
 
 async def test_with_a_token_everything_but_what_machines_ask_needs_it(world: World) -> None:
     token: dict[str, Any] = {"access_token": SecretStr(TOKEN)}
-    async with hosted(world.monitor(**token)) as client:
+    async with web_alone(world.monitor(**token)) as client:
         for path in ("/", "/static/x/monitor.js", "/v1/view", "/v1/tenants", "/events"):
             assert (await client.get(path)).status_code == 401, path
         for path in ("/livez", "/metrics", "/version"):

@@ -84,9 +84,6 @@ def sending(attempt: int = 1) -> Entry:
     return entry("sending", attempt=attempt, lease_until=LATER)
 
 
-# what commands do
-
-
 def test_a_command_plans_a_mail_that_is_due_at_once() -> None:
     planned = changed(command(None, wanted(), NOON, "trace"))
     assert (planned.state, planned.version, planned.due_at, planned.trace) == ("planned", 1, NOON, "trace")
@@ -138,7 +135,28 @@ def test_a_command_that_comes_too_late_does_not_end_the_lease_of_whoever_sends()
     assert (answered.state, answered.lease_until) == ("sending", LATER)
 
 
-# what a try to send leads to
+@pytest.mark.parametrize("outcome", [Later(detail="429"), Refused(detail="400")])
+def test_a_withdrawal_that_seemed_too_late_counts_if_the_mail_turns_out_not_to_be_out(outcome: Outcome) -> None:
+    late = changed(command(sending(), wanted(revision=2, command="none", reason="retracted"), NOON))
+    after = changed(settled(late, 1, outcome, LATER, 0.0))
+    assert (after.state, after.reason, after.revision, after.due_at) == ("withdrawn", "retracted", 2, None)
+
+
+def test_another_command_that_seemed_too_late_counts_as_well_and_waits_as_long() -> None:
+    late = changed(command(sending(), wanted(revision=2, command="offer", template="offer"), NOON))
+    after = changed(settled(late, 1, Later(detail="503"), LATER, 0.0))
+    assert (after.state, after.kind, after.reason) == ("planned", "offer", None)
+    assert after.due_at == LATER + timedelta(seconds=1)
+
+
+def test_a_command_that_came_too_late_is_forgotten_once_the_mail_is_out() -> None:
+    late = changed(command(sending(), wanted(revision=2, command="none"), NOON))
+    assert changed(settled(late, 1, Accepted(message_id="m"), LATER, 0.0)).late is None
+
+
+def test_a_person_sends_no_mail_again_that_has_been_withdrawn() -> None:
+    late = changed(command(entry("unknown"), wanted(revision=2, command="none"), NOON))
+    assert changed(released(late, LATER)).state == "withdrawn"
 
 
 def test_a_claim_counts_the_try_and_holds_a_lease() -> None:
@@ -207,9 +225,6 @@ def test_an_acceptance_of_an_earlier_try_counts_since_that_mail_is_out() -> None
     assert changed(settled(entry("planned", attempt=1), 1, Accepted(message_id="m"), NOON, 0.0)).state == "accepted"
 
 
-# what events mean
-
-
 def test_an_event_before_our_answer_counts_and_the_answer_only_adds_the_id() -> None:
     delivered = changed(observed(sending(), "delivered", NOON))
     assert delivered.state == "delivered"
@@ -268,9 +283,6 @@ def test_an_event_clears_the_reason_of_an_earlier_change() -> None:
     assert changed(observed(late, "delivered", LATER)).reason is None
 
 
-# what people and recovery do
-
-
 def test_a_person_may_send_an_unknown_mail_again_and_no_other() -> None:
     again = changed(released(entry("unknown"), LATER))
     assert (again.state, again.due_at) == ("planned", LATER)
@@ -297,9 +309,6 @@ def test_content_comes_back_from_the_command_a_recovered_mail_follows() -> None:
     assert completed(bare, wanted(language="fi")).sealed == SEALED
     assert completed(bare, wanted(revision=2)).sealed is None
     assert completed(bare, wanted(command="offer", template="offer")).sealed is None
-
-
-# the tables
 
 
 def test_every_event_and_every_state_has_its_row() -> None:

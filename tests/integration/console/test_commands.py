@@ -1,0 +1,133 @@
+"""The `nps` command against a real Kafka: what it makes, shows, saves and brings back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.chassis.kafka import Kafka
+from services.chassis.settings import ServiceSettings
+from services.console.main import app
+from tests.integration.conftest import MASTER_KEY
+
+
+@pytest.fixture
+def nps(bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nps:
+    """The command, in a world of its own."""
+    prefix = f"t{secrets.token_hex(4)}."
+    for name, value in {
+        "KAFKA_BOOTSTRAP": bootstrap,
+        "TOPIC_PREFIX": prefix,
+        "PARTITIONS": "2",
+        "STATE_DIR": str(tmp_path / "state"),
+        "MASTER_KEY": MASTER_KEY,
+        "SENDGRID_KEY": "SG.none",
+    }.items():
+        monkeypatch.setenv(f"NPS_{name}", value)
+    return Nps(ServiceSettings(), tmp_path)
+
+
+class Nps:
+    def __init__(self, settings: ServiceSettings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+
+    def __call__(self, *arguments: str, expect: int = 0) -> Result:
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == expect, f"{result.output}{result.stderr}"
+        return result
+
+    def publish(self, topic: str, value: bytes) -> None:
+        async def send() -> None:
+            kafka = Kafka(self.settings)
+            producer = kafka.producer()
+            await producer.start()
+            await producer.send_and_wait(kafka.topic(topic), value)
+            await producer.stop()
+
+        asyncio.run(send())
+
+
+def test_topics_are_made_once_and_checked(nps: Nps) -> None:
+    assert "nps.responses" in nps("topics", "create", "email").output
+    assert "everything is there" in nps("topics", "create", "email").output
+    assert json.loads(nps("topics", "check", "--json").stdout) == {"problems": []}
+
+
+def test_missing_topics_are_named(nps: Nps) -> None:
+    told = json.loads(nps("topics", "check", "--json", expect=1).stdout)
+    assert f"{nps.settings.topic_prefix}nps.responses: missing" in told["problems"]
+
+
+def test_a_key_is_shown_once_and_revoked(nps: Nps) -> None:
+    nps("topics", "create")
+    made = json.loads(nps("keys", "create", "--name", "shop", "--json").stdout)
+    assert made["key"].startswith("nps_")
+    listed = nps("keys", "list", "--json").output
+    assert made["key"] not in listed
+    nps("keys", "revoke", made["key_id"])
+    assert json.loads(nps("keys", "list", "--json").stdout)[0]["revoked_at"]
+    nps("keys", "revoke", made["key_id"], expect=6)
+
+
+def test_scores_tasks_and_letters_are_empty_lists_at_first(nps: Nps) -> None:
+    nps("topics", "create")
+    for command in (("scores",), ("tasks",), ("dlq", "list")):
+        assert json.loads(nps(*command, "--json").stdout) == []
+        assert "nothing there" in nps(*command).output
+
+
+def test_settings_that_are_missing_are_all_said_at_once(nps: Nps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NPS_MASTER_KEY")
+    monkeypatch.setenv("NPS_PARTITIONS", "many")
+    told = nps("keys", "create", expect=3).stderr
+    assert "NPS_MASTER_KEY: required" in told
+    assert "NPS_PARTITIONS" in told
+
+
+def test_a_kafka_that_is_away_is_one_line_and_its_code(nps: Nps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NPS_KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    told = nps("scores", expect=5).stderr
+    assert "Kafka" in told
+    assert "Traceback" not in told
+
+
+def test_a_backup_brings_back_databases_and_secrets(nps: Nps) -> None:
+    nps("topics", "create")
+    nps("keys", "create", "--name", "before")
+    state = nps.folder / "state"
+    (state / "env").write_text("NPS_MASTER_KEY=kept\n")
+    file = nps.folder / "backup.tar.gz"
+    assert "master key" in nps("backup", str(file)).stderr
+    assert file.stat().st_mode & 0o077 == 0
+    nps("keys", "create", "--name", "after")
+    (state / "env").write_text("NPS_MASTER_KEY=lost\n")
+    nps("restore", str(file), "--yes")
+    assert [key["name"] for key in json.loads(nps("keys", "list", "--json").stdout)] == ["before"]
+    assert (state / "env").read_text() == "NPS_MASTER_KEY=kept\n"
+    with sqlite3.connect(state / "intake.sqlite3") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_is_no_backup_changes_nothing(nps: Nps) -> None:
+    nps("topics", "create")
+    nps("keys", "create")
+    file = nps.folder / "other.tar.gz"
+    file.write_bytes(b"no archive")
+    assert "no archive" in nps("restore", str(file), "--yes", expect=6).stderr
+    assert len(json.loads(nps("keys", "list", "--json").stdout)) == 1
+
+
+def test_reset_deletes_the_state_and_nothing_else(nps: Nps) -> None:
+    state = nps.folder / "state"
+    nps("reset", "--yes", expect=6)
+    state.mkdir()
+    (state / "env").write_text("")
+    nps("reset", "--yes")
+    assert not state.exists()

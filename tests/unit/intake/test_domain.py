@@ -1,0 +1,116 @@
+"""What is settled at the door: ids, revisions, and who may not come in."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.contract import FINAL_REVISION
+from schemas.malformed import Malformed
+from schemas.response import Submission
+from services.intake.domain import Arrival, Settled, check, digest_of, personal_data, response, revision_of
+from tests.support.answers import NOON
+
+NOW_MS = int(NOON.timestamp() * 1000)
+
+
+def arrival(*, source: str | None = None, identity: str = "here", history: bool = False, **sent: Any) -> Arrival:
+    """Something that has come, from the website at noon."""
+    submission = Submission(
+        **({"score": 9} if "op" not in sent or sent["op"] in {"submitted", "updated"} else {}) | sent
+    )
+    return Arrival(submission, "default", sent.get("channel", "website"), NOON, identity, source, history)
+
+
+def test_the_senders_id_is_the_id() -> None:
+    assert arrival(response_id="r-1").response_id == "r-1"
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_without_one_the_same_thing_gets_the_same_id_and_another_thing_another(one: str, two: str) -> None:
+    assert arrival(identity=one).response_id == arrival(identity=one).response_id
+    assert (arrival(identity=one).response_id == arrival(identity=two).response_id) == (one == two)
+
+
+@pytest.mark.parametrize(
+    ("sent", "numbers", "revision"),
+    [
+        ({"revision": 7}, False, 7),
+        ({"revision": 7}, True, 7),
+        ({}, False, 1),
+        ({"updated_at": NOON - timedelta(days=1)}, False, NOW_MS - 86_400_000),
+        ({"op": "updated", "response_id": "r"}, False, NOW_MS),
+        ({"op": "retracted", "response_id": "r"}, False, NOW_MS),
+        ({"op": "excluded", "response_id": "r"}, False, NOW_MS),
+        ({}, True, 1),
+        ({"op": "retracted", "response_id": "r"}, True, FINAL_REVISION),
+        ({"op": "commented", "response_id": "r", "comment": "why"}, True, NOW_MS),
+        (
+            {"op": "commented", "response_id": "r", "comment": "why", "updated_at": NOON - timedelta(seconds=1)},
+            False,
+            NOW_MS - 1000,
+        ),
+    ],
+)
+def test_a_revision_has_its_place(sent: dict[str, Any], numbers: bool, revision: int) -> None:  # noqa: FBT001 a column
+    assert revision_of(arrival(**sent), source_numbers=numbers) == revision
+
+
+@pytest.mark.parametrize("op", ["updated", "excluded"])
+def test_who_numbers_must_number_what_replaces(op: str) -> None:
+    with pytest.raises(Malformed, match="revision: required"):
+        revision_of(arrival(op=op, response_id="r"), source_numbers=True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"answered_at": NOON + timedelta(minutes=5, seconds=1)}, "answered_at"),
+        ({"segments": {"channel": "x"}}, "segments.channel"),
+        ({"timezone": "Europe/Nowhere"}, "timezone"),
+        ({"channel": None}, "channel"),
+    ],
+)
+def test_what_no_look_up_could_save_is_refused_by_name(sent: dict[str, Any], field: str) -> None:
+    with pytest.raises(Malformed) as failure:
+        check(arrival(**sent))
+    assert [fault.field for fault in failure.value.faults] == [field]
+
+
+def test_a_clock_five_minutes_ahead_is_forgiven() -> None:
+    check(arrival(answered_at=NOON + timedelta(minutes=5), timezone="Europe/Helsinki"))
+
+
+def test_the_digest_tells_what_was_sent_from_what_was_not() -> None:
+    secret = b"s" * 32
+    one = digest_of(Submission(score=9, email="a@example.org"), secret)
+    assert one == digest_of(Submission(email="a@example.org", score=9), secret)
+    assert one != digest_of(Submission(score=8, email="a@example.org"), secret)
+    assert one != digest_of(Submission(score=9, email="a@example.org", test=False), secret)
+    assert one != digest_of(Submission(score=9, email="a@example.org"), b"t" * 32)
+
+
+def test_only_what_is_personal_is_sealed_and_all_of_it() -> None:
+    sent = Submission(score=9, email="a@example.org", comment="fine", name="A", segments={"plan": "pro"})
+    data = personal_data(sent)
+    assert (data.email, data.comment, data.name) == ("a@example.org", "fine", "A")
+    assert personal_data(Submission(score=9, segments={"plan": "pro"})).is_empty()
+    settled = Settled(arrival(email="a@example.org", comment="fine"), 1, {})
+    written = response(settled, digest="0" * 32, subject=None, sealed=None).to_json()
+    assert b"example.org" not in written
+    assert b"fine" not in written
+
+
+def test_what_an_import_marks_is_history_and_what_has_no_time_was_answered_when_it_came() -> None:
+    settled = Settled(arrival(history=True), 1, {"plan": "pro"})
+    answer = response(settled, digest="0" * 32, subject=None, sealed=None)
+    assert (answer.history, answer.answered_at, answer.received_at, answer.segments) == (
+        True,
+        NOON,
+        NOON,
+        {"plan": "pro"},
+    )
