@@ -6,6 +6,7 @@ and are static members of their group: a replica that comes back within the sess
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,7 @@ METADATA_MS: Final = 5_000
 LINGER_MS: Final = 2
 # an empty fetch holds up whatever is assigned next, and readers are often assigned anew
 READER_WAIT_MS: Final = 100
+START_ENDS_WITHIN_S: Final = 5.0
 READER_PARTITION_BYTES: Final = 1024 * 1024
 
 
@@ -107,6 +109,24 @@ class Kafka:
             raise Transient(f"Kafka does not answer: {type(error).__name__}") from error
         if not answered:
             raise Transient("Kafka does not answer")
+
+
+async def start(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
+    """Starts a client. Whoever is cancelled meanwhile waits for it: aiokafka would leave a connection open.
+
+    Raises:
+        KafkaError: if no broker answers.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting], timeout=START_ENDS_WITHIN_S)
+        if starting.done() and not starting.cancelled():
+            starting.exception()  # nobody is left to be told
+        else:
+            starting.cancel()
+        raise
 
 
 def _connection(settings: ServiceSettings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.topic import partition_of
 from services.chassis.failures import Transient
-from services.chassis.kafka import READER_PARTITION_BYTES
+from services.chassis.kafka import READER_PARTITION_BYTES, start
 from services.chassis.records import Raw
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ async def open_reader(kafka: Kafka, *, partition_bytes: int = READER_PARTITION_B
     """
     consumer = kafka.reader(partition_bytes=partition_bytes)
     try:
-        await consumer.start()
+        await start(consumer)
         yield Reader(kafka, consumer)
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error

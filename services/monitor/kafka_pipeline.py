@@ -18,6 +18,7 @@ from schemas.topic import DEAD_LETTER_SUFFIX
 from schemas.topics import RESPONSES
 from services.chassis.dead_letters import CONNECT
 from services.chassis.failures import Transient
+from services.chassis.kafka import start
 from services.chassis.reading import open_reader
 from services.monitor import READS
 from services.monitor.pipeline import GROUPS, IN_TRANSACTIONS, GroupLag, Letter, Pipeline
@@ -144,8 +145,8 @@ async def open_pipeline(kafka: Kafka) -> AsyncIterator[KafkaPipeline]:
         stack.push_async_callback(consumer.stop)
         stack.push_async_callback(admin.close)
         try:
-            await admin.start()
-            await consumer.start()
+            await start(admin)
+            await start(consumer)
         except (KafkaError, TimeoutError) as error:
             raise Transient(f"Kafka cannot be reached: {type(error).__name__}") from error
         yield KafkaPipeline(kafka, admin, consumer)

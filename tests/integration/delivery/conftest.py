@@ -30,7 +30,7 @@ async def world(sealed_settings: SealedSettings, business: Business, *, running:
     settings = DeliverySettings(
         **sealed_settings.model_dump(),
         sendgrid_key="SG.test",
-        sendgrid_timeout_s=0.5,
+        sendgrid_timeout_s=2.0,
         unsubscribe_url="http://unsubscribe.example",
     )
     topics = wanted_topics(READS, WRITES, settings.partitions)

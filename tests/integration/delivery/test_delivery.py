@@ -218,7 +218,7 @@ async def test_paused_mail_stays_planned_until_it_is_resumed(world: World) -> No
 async def test_a_person_sends_an_unknown_mail_again(world: World) -> None:
     message = await world.wanted("timeout-once@example.org")
     await world.want(message)
-    async with hosted(world.delivery()):
+    async with hosted(world.delivery(sendgrid_timeout_s=0.7)):
         await world.ends(message, "unknown")
         assert await resend(world.settings, world.clock, "default", message.response_id)
         await world.ends(message, "delivered")
@@ -258,7 +258,7 @@ async def test_whatever_fails_every_mail_ends_and_none_goes_out_twice(world: Wor
     }
     messages = {name: await world.wanted(f"{name}@example.org") for name in expected}
     await world.want(*messages.values())
-    async with hosted(world.delivery()):
+    async with hosted(world.delivery(sendgrid_timeout_s=0.7)):
         found = await world.until(
             lambda newest: (
                 {name: newest[one.response_id].state for name, one in messages.items() if one.response_id in newest}
