@@ -153,6 +153,7 @@ class _Performance:
     def __init__(self, loop: Target, play: Play) -> None:
         self._loop = loop
         self._play = play
+        self._started = time.monotonic()
         self._tenant = f"demo-{uuid4().hex[:8]}"
         self._month = demo_answers.may(self._tenant, datetime.now(UTC))
         self._flow = _Flow()
@@ -386,7 +387,7 @@ class _Performance:
             return await told.json()
 
     def _say(self, what: str) -> None:
-        err.print(what, style="dim", highlight=False)
+        err.print(f"{time.monotonic() - self._started:5.1f} s  {what}", style="dim", highlight=False)
 
 
 async def _nothing() -> None:
