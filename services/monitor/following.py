@@ -86,13 +86,23 @@ class Follower:
             self._live.show(view)
             _log.info("following.complete", answers=len(view.answers), left_out=dict(view.left_out()))
             await _assign(days, DAYS)
+            await self._keep_up(view, newest, standing, days)
+
+    async def _keep_up(self, view: View, newest: Reader, standing: Reader, days: Reader) -> None:
+        """Goes on with what comes; the days catch up beside it."""
+        catching_up = asyncio.create_task(self._read(days, view))
+        try:
             while True:
                 self._health.turned(_LOOP)
-                wait_ms = POLL_MS if view.days_complete else 0
-                await self._more(newest, view, wait_ms)
-                await self._more(standing, view, wait_ms)
-                if not await self._more(days, view, POLL_MS):
+                await self._more(newest, view)
+                await self._more(standing, view)
+                if catching_up.done():
+                    catching_up.result()
                     view.complete_days()
+                    await self._more(days, view)
+        finally:
+            catching_up.cancel()
+            await asyncio.gather(catching_up, return_exceptions=True)
 
     def _reader(self) -> AbstractAsyncContextManager[Reader]:
         return open_reader(self._kafka, partition_bytes=PARTITION_BYTES)
@@ -106,14 +116,13 @@ class Follower:
             if read % A_STEP == 0:
                 await asyncio.sleep(0)
 
-    async def _more(self, reader: Reader, view: View, wait_ms: int) -> int:
-        """What has come since; returns how many records that were."""
-        raws = await reader.more(timeout_ms=wait_ms)
+    async def _more(self, reader: Reader, view: View) -> None:
+        """What has come since."""
+        raws = await reader.more(timeout_ms=POLL_MS)
         for start in range(0, len(raws), A_STEP):
             for raw in raws[start : start + A_STEP]:
                 self._fold(view, raw)
             await asyncio.sleep(0)
-        return len(raws)
 
     def _fold(self, view: View, raw: Raw) -> None:
         try:

@@ -1,7 +1,7 @@
 // The loop: the newest answers, what becomes of them, open tasks, alerts, and how the line itself fares.
 
 import { byId, command, element, keyed, setText, setVariables } from "./elements.js";
-import { NONE, ago, channelName, due, exactly, number, percent, plural, segmentTitle } from "./words.js";
+import { NONE, ago, channelName, due, exactly, number, percent, plural, segmentTitle, shellWord } from "./words.js";
 
 const FEW = 8;
 const MANY = 50;
@@ -63,7 +63,7 @@ function changeAnswer(item, answer, now) {
   what.replaceChildren(channelName(answer.channel), element("small", {}, aside(answer)));
   steps.replaceChildren(...answer.steps.flatMap(stepWords));
   const segments = Object.entries(answer.segments).map(([key, value]) => segmentTitle(`${key}=${value}`));
-  const about = element("div", { class: "more-about" }, element("span", {}, [exactly(new Date(answer.at)), ...segments].join(" · ")), command(`nps trace ${answer.id}`));
+  const about = element("div", { class: "more-about" }, element("span", {}, [exactly(new Date(answer.at)), ...segments].join(" · ")), command(`nps trace ${shellWord(answer.id)}`));
   details.replaceChildren(summary, about);
 }
 

@@ -76,3 +76,9 @@ export function segmentTitle(segment) {
 const SPELT = { sms: "SMS", nps_platform: "NPS platform", "": "Unknown channel" };
 
 export const channelName = (channel) => SPELT[channel ?? ""] ?? capital(readable(channel));
+
+// An id may be any text that somebody else chose: in a command it must stay one word.
+export function shellWord(text) {
+  const quoted = /^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return text.startsWith("-") ? `-- ${quoted}` : quoted;
+}

@@ -226,6 +226,22 @@ async def test_a_person_sends_an_unknown_mail_again(world: World) -> None:
     assert (await world.sandbox.counts())["mails"] == 1
 
 
+@pytest.mark.parametrize("fault", ["drop", "hang"])
+async def test_an_ambiguous_send_becomes_unknown_and_is_settled_by_the_providers_event(
+    world: World, fault: str
+) -> None:
+    await world.sandbox.behave(webhooks="hold")
+    message = await world.wanted(f"{fault}@example.org")
+    await world.want(message)
+    async with hosted(world.delivery(sendgrid_timeout_s=0.7)):
+        await world.ends(message, "unknown")
+        world.clock.advance(hours=2)
+        await world.sandbox.behave()
+        await world.ends(message, "delivered")
+    assert [one.state for one in await world.history(message)][:3] == ["planned", "sending", "unknown"]
+    assert (await world.sandbox.counts())["mails"] == 1
+
+
 async def test_a_quota_is_never_overrun(world: World) -> None:
     await world.sandbox.behave(quota={"limit": 3, "window_s": 60})
     messages = [await world.wanted(f"a{number}@example.org") for number in range(8)]

@@ -91,7 +91,7 @@ async def test_numbers_change_and_answers_appear_without_loading_anew(browser: B
 
 async def test_what_strangers_wrote_is_text_and_never_markup(browser: Browser, world: World) -> None:
     markup = "<img src=x onerror=\"document.title='broken'\">"
-    await world.publish(answered(9, touchpoint=markup, segments={"plan": markup}))
+    await world.publish(answered(9, response_id="r'; rm -r x #", touchpoint=markup, segments={"plan": markup}))
     await world.publish(*(scored(*range(11), segment=segment) for segment in ("all", f"plan={markup}")))
     async with (
         served(world.settings, world.monitor()) as address,
@@ -100,6 +100,8 @@ async def test_what_strangers_wrote_is_text_and_never_markup(browser: Browser, w
         page = visit.page
         await expect(page.locator("#answers .what")).to_contain_text(markup)
         await expect(page.locator("#segments")).to_contain_text(markup)
+        await page.locator("#answers summary").click()
+        await expect(page.locator("#answers code")).to_have_text("nps trace 'r'\\''; rm -r x #'")
         assert await page.locator("main img").count() == 0
         assert "broken" not in await page.title()
         assert visit.complaints == []
