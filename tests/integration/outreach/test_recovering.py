@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,15 +43,8 @@ async def test_a_service_whose_database_was_lost_does_not_start(world: World) ->
             pass
 
 
-async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One recovery for all of it: it waits until Kafka takes the stopped service for gone."""
-    monkeypatch.setattr(recovery, "AT_ONCE", 1)  # a task and its tombstone do not meet in one portion
-    one = await world.sealed(requested("one", callback_requested=True), email="a@example.org", comment="slow")
-    forgotten = await world.sealed(requested("forgotten"), email="b@example.org")
-    untold = await world.sealed(requested("untold"), email="c@example.org")
-    await world.request(one, requested("two"), requested("three"), withdrawn("never"), forgotten, untold)
+async def lived_through(world: World, one: OutreachRequest, forgotten: OutreachRequest) -> list[dict[str, Any]]:
+    """Tasks worked on here and there, withdrawn, erased and held; returns those listed before any is held."""
     async with hosted(world.outreach()) as client:
         for response_id in ("one", "two", "three", "forgotten", "untold"):
             await world.until(response_id)
@@ -69,6 +63,19 @@ async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(
         await pause(world.settings, world.clock)
         await world.request(requested("held"))
         await until_listed(client, "held")
+    return before
+
+
+async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One recovery for all of it: it waits until Kafka takes the stopped service for gone."""
+    monkeypatch.setattr(recovery, "AT_ONCE", 1)  # a task and its tombstone do not meet in one portion
+    one = await world.sealed(requested("one", callback_requested=True), email="a@example.org", comment="slow")
+    forgotten = await world.sealed(requested("forgotten"), email="b@example.org")
+    untold = await world.sealed(requested("untold"), email="c@example.org")
+    await world.request(one, requested("two"), requested("three"), withdrawn("never"), forgotten, untold)
+    before = await lived_through(world, one, forgotten)
     assert untold.subject
     await world.publish(ERASURES, erasure(untold.subject))  # its tombstone never went out
     lose(world)
