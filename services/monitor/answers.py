@@ -6,9 +6,10 @@ place; the highest revision, number or version holds. All of it is bounded: the 
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -26,6 +27,10 @@ IN_ALL: Final = 10_000
 EARLY: Final = 2_000
 
 TAKES_BACK: Final[frozenset[Op]] = frozenset({"retracted", "excluded"})
+
+
+Place = tuple[datetime, int]
+"""When an answer was received, and the order of arrival here where two were received at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ class Followed:
     """One answer and what has become of it so far. `changed` is the view's version at the last change."""
 
     response_id: str
-    order: int = 0
+    place: Place | None = None
     changed: int = 0
     answer: Answer | None = None
     decided: Decided | None = None
@@ -119,11 +124,30 @@ class Followed:
     tasked: Tasked | None = None
 
 
+@dataclass(slots=True)
+class _Tenant:
+    """The answers of one tenant; `places` is a heap of when each was received, the oldest on top."""
+
+    answers: dict[str, Followed] = field(default_factory=dict)
+    places: list[tuple[Place, str]] = field(default_factory=list)
+    newest: Place | None = None
+
+    def add(self, followed: Followed, place: Place) -> None:
+        followed.place = place
+        self.answers[followed.response_id] = followed
+        heapq.heappush(self.places, (place, followed.response_id))
+        self.newest = max(self.newest or place, place)
+
+    def drop_oldest(self) -> None:
+        _, response_id = heapq.heappop(self.places)
+        del self.answers[response_id]
+
+
 class Answers:
     """The answers that are followed, of every tenant."""
 
     def __init__(self) -> None:
-        self._by_tenant: dict[str, OrderedDict[str, Followed]] = {}
+        self._by_tenant: dict[str, _Tenant] = {}
         self._early: OrderedDict[tuple[str, str], Followed] = OrderedDict()
         self._arrived = 0
         self._kept = 0
@@ -135,8 +159,8 @@ class Answers:
         followed = self._entry(response.tenant, response.response_id)
         if followed.answer and followed.answer.revision >= response.revision:
             return False
-        if followed.answer is None:
-            self._admit(response.tenant, followed)
+        if followed.answer is None and not self._admit(response, followed):
+            return False
         followed.answer = Answer.of(response)
         followed.changed = version
         return True
@@ -170,14 +194,13 @@ class Answers:
 
     def of(self, tenant: str, segment: str = ALL) -> list[tuple[Followed, Answer]]:
         """The answers of a segment, the newest first."""
-        mine = reversed(self._by_tenant.get(tenant, OrderedDict()).values())
-        return [(one, one.answer) for one in mine if one.answer and one.answer.belongs_to(segment)]
+        mine = self._by_tenant.get(tenant, _Tenant()).answers.values()
+        found = [(one, one.answer) for one in mine if one.answer and one.answer.belongs_to(segment)]
+        return sorted(found, key=lambda pair: _place(pair[0]), reverse=True)
 
-    def newest(self) -> Mapping[str, int]:
-        """Of each tenant with answers, the place of its newest one in the order of arrival."""
-        return {
-            tenant: answers[next(reversed(answers))].order for tenant, answers in self._by_tenant.items() if answers
-        }
+    def newest(self) -> Mapping[str, Place]:
+        """Of each tenant with answers, when its newest one was received."""
+        return {tenant: mine.newest for tenant, mine in self._by_tenant.items() if mine.newest}
 
     def __len__(self) -> int:
         return self._kept
@@ -185,25 +208,28 @@ class Answers:
     def _entry(self, tenant: str, response_id: str) -> Followed:
         """The answer's entry, among those that wait for their answer if it has not come yet."""
         mine = self._by_tenant.get(tenant)
-        if mine and response_id in mine:
-            return mine[response_id]
+        if mine and response_id in mine.answers:
+            return mine.answers[response_id]
         early = self._early.setdefault((tenant, response_id), Followed(response_id))
         if len(self._early) > EARLY:
             self._early.popitem(last=False)
         return early
 
-    def _admit(self, tenant: str, followed: Followed) -> None:
-        self._early.pop((tenant, followed.response_id), None)
+    def _admit(self, response: Response, followed: Followed) -> bool:
+        """Follows one more answer, if it is not older than all that are kept."""
+        self._early.pop((response.tenant, response.response_id), None)
         self._arrived += 1
-        followed.order = self._arrived
-        mine = self._by_tenant.setdefault(tenant, OrderedDict())
-        mine[followed.response_id] = followed
-        self._kept += 1
-        if len(mine) > PER_TENANT:
-            self._drop_oldest(mine)
-        elif self._kept > IN_ALL:
-            self._drop_oldest(max(self._by_tenant.values(), key=len))
+        mine = self._by_tenant.setdefault(response.tenant, _Tenant())
+        mine.add(followed, (response.received_at, self._arrived))
+        if len(mine.answers) > PER_TENANT:
+            mine.drop_oldest()
+        elif self._kept == IN_ALL:
+            max(self._by_tenant.values(), key=lambda tenant: len(tenant.answers)).drop_oldest()
+        else:
+            self._kept += 1
+        return response.response_id in mine.answers
 
-    def _drop_oldest(self, answers: OrderedDict[str, Followed]) -> None:
-        answers.popitem(last=False)
-        self._kept -= 1
+
+def _place(followed: Followed) -> Place:
+    assert followed.place is not None  # only what was admitted is listed
+    return followed.place

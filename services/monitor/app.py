@@ -33,7 +33,7 @@ async def monitor(settings: MonitorSettings, business: Business, clock: Clock) -
     """The monitor, ready to run."""
     metrics: Metrics[AnyMetric] = Metrics(CHASSIS_METRICS, MONITOR_METRICS)
     kafka, health, live = Kafka(settings), Health(clock), Live(clock)
-    follower = Follower(kafka, live, health, metrics)
+    follower = Follower(kafka, live, partitions=settings.partitions, health=health, metrics=metrics)
     watcher = Watcher(kafka, live, health, metrics)
     health.add_probe("kafka", watcher.probe)
     views = Views(live, business.sections("monitor", MonitorSection))

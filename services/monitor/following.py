@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from services.monitor.live import Live
     from services.monitor.metrics import AnyMetric
 
-TAIL: Final = 2_000
-"""Records of each partition to begin with, where a topic is kept for ever."""
+TAIL: Final = 40_000
+"""Records to begin with of a topic that is kept for ever, over all partitions."""
 
 ANSWERS: Final = (RESPONSES.name,)
 TAILED: Final = (RESPONSES.name, DECISIONS.name, DELIVERIES.name)
@@ -55,8 +55,11 @@ _log = logger("following")
 class Follower:
     """Keeps what is shown up to date."""
 
-    def __init__(self, kafka: Kafka, live: Live, health: Health, metrics: Metrics[AnyMetric]) -> None:
+    def __init__(
+        self, kafka: Kafka, live: Live, *, partitions: int, health: Health, metrics: Metrics[AnyMetric]
+    ) -> None:
         self._kafka = kafka
+        self._tail = TAIL // partitions
         self._live = live
         self._health = health
         self._metrics = metrics
@@ -76,9 +79,9 @@ class Follower:
     async def _follow(self) -> None:
         view = View()
         async with self._reader() as newest, self._reader() as standing, self._reader() as days:
-            await _assign(newest, ANSWERS, tail=TAIL)
+            await _assign(newest, ANSWERS, tail=self._tail)
             await self._read(newest, view)
-            await _assign(newest, TAILED, tail=TAIL)
+            await _assign(newest, TAILED, tail=self._tail)
             await self._read(newest, view)
             await _assign(standing, STANDING)
             await self._read(standing, view)

@@ -133,7 +133,7 @@ def _answers(asked: _Asked) -> Tree:
 def _answer(followed: Followed, answer: Answer) -> Tree:
     return {
         "id": followed.response_id,
-        "order": followed.order,
+        "place": followed.place and [_iso(followed.place[0]), followed.place[1]],
         "op": answer.op,
         "metric": answer.metric,
         "score": answer.score,

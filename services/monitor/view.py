@@ -111,8 +111,8 @@ class View:
     def tenants(self) -> list[str]:
         """Whoever is known, the one with the newest answer first."""
         newest = self.answers.newest()
-        known = {*newest, *self.scores.tenants(), *self.tasks.tenants(), *(tenant for tenant, _ in self.days)}
-        return sorted(known, key=lambda tenant: (-newest.get(tenant, 0), tenant))
+        others = {*self.scores.tenants(), *self.tasks.tenants(), *(tenant for tenant, _ in self.days)} - newest.keys()
+        return [*sorted(newest, key=newest.__getitem__, reverse=True), *sorted(others)]
 
     def version_of(self, tenant: str, part: Part) -> int:
         """The view's version when this part of a tenant changed last."""

@@ -1,7 +1,7 @@
 // The loop: the newest answers, what becomes of them, open tasks, alerts, and how the line itself fares.
 
 import { byId, command, element, keyed, setText, setVariables } from "./elements.js";
-import { NONE, ago, channelName, due, exactly, number, percent, plural, segmentTitle, shellWord } from "./words.js";
+import { NONE, ago, channelName, due, exactly, newestFirst, number, percent, plural, segmentTitle, shellWord } from "./words.js";
 
 const FEW = 8;
 const MANY = 50;
@@ -32,7 +32,7 @@ export function startLoop(rerender) {
 }
 
 export function renderAnswers(state, now) {
-  const newest = [...state.answers.values()].sort((a, b) => b.order - a.order).slice(0, MANY);
+  const newest = [...state.answers.values()].sort(newestFirst).slice(0, MANY);
   const list = byId("answers");
   keyed(list, newest.slice(0, listed), (answer) => answer.id, makeAnswer, (item, answer) => changeAnswer(item, answer, now));
   started = true;

@@ -5,7 +5,7 @@ import { renderDays, repaint, startDays } from "./days.js";
 import { renderAlerts, renderAnswers, renderBecame, renderConnection, renderLine, renderTasks, startLoop } from "./loop.js";
 import { renderScore, renderWindows } from "./score.js";
 import { renderSegments, sortAnew, startChooser, startSegments } from "./segments.js";
-import { segmentTitle } from "./words.js";
+import { newestFirst, segmentTitle } from "./words.js";
 
 const BACK_AFTER_MS = 3_000;
 const CLOCK_MS = 10_000;
@@ -82,7 +82,7 @@ function take(change) {
 }
 
 function forgetOld() {
-  const oldest = [...state.answers.values()].sort((a, b) => b.order - a.order).slice(LISTED);
+  const oldest = [...state.answers.values()].sort(newestFirst).slice(LISTED);
   for (const answer of oldest) state.answers.delete(answer.id);
 }
 

@@ -82,3 +82,10 @@ export function shellWord(text) {
   const quoted = /^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
   return text.startsWith("-") ? `-- ${quoted}` : quoted;
 }
+
+// The newest first: by when each was received, then by the order of arrival.
+export function newestFirst(one, other) {
+  const [at, order] = one.place;
+  const [otherAt, otherOrder] = other.place;
+  return at === otherAt ? otherOrder - order : at < otherAt ? 1 : -1;
+}

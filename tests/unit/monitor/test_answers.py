@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
 
 from services.monitor import answers as module
 from services.monitor.answers import Answers
-from tests.support.answers import answered
+from tests.support.answers import NOON, answered
 from tests.support.events import decided, delivered, tasked
 
 
@@ -84,7 +85,7 @@ def test_tenants_do_not_see_each_other() -> None:
     answers.arrived(answered(response_id="r", tenant="one"), 1)
     answers.arrived(answered(response_id="r", tenant="two"), 1)
     assert ids(answers, "one") == ["r"]
-    assert answers.newest() == {"one": 1, "two": 2}
+    assert answers.newest() == {"one": (NOON, 1), "two": (NOON, 2)}
 
 
 def test_a_tenant_keeps_its_newest_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +95,15 @@ def test_a_tenant_keeps_its_newest_answers(monkeypatch: pytest.MonkeyPatch) -> N
         answers.arrived(answered(response_id=str(number)), 1)
     assert ids(answers) == ["4", "3", "2"]
     assert len(answers) == 3
+
+
+def test_partitions_read_one_after_the_other_are_put_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PER_TENANT", 3)
+    answers = Answers()
+    for hour in (1, 4, 6, 2, 3, 5):
+        assert answers.arrived(answered(response_id=str(hour), received_at=NOON + timedelta(hours=hour)), 1)
+    assert ids(answers) == ["6", "5", "4"]
+    assert not answers.arrived(answered(response_id="0", received_at=NOON), 2)
 
 
 def test_the_tenant_with_most_answers_makes_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
