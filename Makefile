@@ -8,7 +8,7 @@ DEVELOPS := $(VENV)/.develops
 PYTEST := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down install check format lint types unit test containers chaos bench contracts locks clean
+.PHONY: help run demo up down install check format lint types unit test containers chaos contracts locks clean
 
 help: ## list what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'

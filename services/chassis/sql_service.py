@@ -118,6 +118,20 @@ class Outline:
         return frozenset(topic.name for topic in self.writes if topic.compacted)
 
 
+def database_url(settings: SqlSettings, service: str) -> str:
+    """Where a service keeps its truth."""
+    return settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, service)
+
+
+@asynccontextmanager
+async def open_own_database(
+    outline: Outline, settings: SqlSettings, clock: Clock
+) -> AsyncIterator[tuple[Database, str]]:
+    """The database of a service, brought up to date, and its id."""
+    async with open_database(database_url(settings, outline.name)) as database:
+        yield database, await migrate(database, clock, outline.package)
+
+
 @asynccontextmanager
 async def open_sql_service(
     outline: Outline, settings: SqlSettings, clock: Clock, metrics: Metrics[Any]
@@ -127,13 +141,11 @@ async def open_sql_service(
     Raises:
         Halt: if topics are not as they must be, or the database was lost or restored.
     """
-    url = settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, outline.name)
     topics = wanted_topics(outline.reads, outline.writes, settings.partitions)
     async with (
         open_frame(outline.name, settings, clock, metrics, topics) as frame,
-        open_database(url) as database,
+        open_own_database(outline, settings, clock) as (database, database_id),
     ):
-        database_id = await migrate(database, clock, outline.package)
         frame.health.add_probe("sql", database.probe)
         await check_not_restored(frame.kafka, database, database_id, [topic.name for topic in outline.writes])
         yield SqlService(frame, database, Outbox(database_id, clock, outline.in_order))

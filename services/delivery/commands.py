@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 from schemas.topics import CONSENTS, MESSAGES, PROVIDER_EVENTS
@@ -13,11 +11,10 @@ from services.chassis.failures import Malformed
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import open_keyring
 from services.chassis.metrics import CHASSIS_METRICS, ChassisMetric, Metrics
-from services.chassis.migrating import migrate
 from services.chassis.outbox import Outbox
 from services.chassis.recovering import begin_anew, open_replay, set_group_offsets, wait_until_alone
 from services.chassis.settings import SqlSettings
-from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.sql_service import open_own_database
 from services.delivery import sql_ledger, sql_pauses
 from services.delivery.app import GROUP, OUTLINE
 from services.delivery.domain import released
@@ -31,19 +28,19 @@ _CONSUMED = frozenset({MESSAGES.name, PROVIDER_EVENTS.name, CONSENTS.name})
 
 async def pause(settings: SqlSettings, clock: Clock, tenant: str | None = None) -> None:
     """Sends no more mail of a tenant, or of anybody, until `resume`. What is wanted meanwhile stays planned."""
-    async with _database(settings, clock) as (database, _), database.begin() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), database.begin() as transaction:
         await sql_pauses.pause(transaction, tenant or sql_pauses.EVERYBODY, clock.now())
 
 
 async def resume(settings: SqlSettings, clock: Clock, tenant: str | None = None) -> bool:
     """Ends what `pause` began for the same tenant, or for everybody; false if that was not paused."""
-    async with _database(settings, clock) as (database, _), database.begin() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), database.begin() as transaction:
         return await sql_pauses.resume(transaction, tenant or sql_pauses.EVERYBODY)
 
 
 async def paused(settings: SqlSettings, clock: Clock) -> dict[str, datetime]:
     """Which tenants are paused, and since when; `*` stands for everybody."""
-    async with _database(settings, clock) as (database, _), database.read() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), database.read() as transaction:
         return await sql_pauses.load(transaction)
 
 
@@ -53,7 +50,7 @@ async def resend(settings: SqlSettings, clock: Clock, tenant: str, response_id: 
     Raises:
         Malformed: if there is no mail for that answer.
     """
-    async with _database(settings, clock) as (database, database_id), database.begin() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, database_id), database.begin() as transaction:
         known = await sql_ledger.load(transaction, [(tenant, response_id)])
         if (tenant, response_id) not in known:
             raise Malformed.of("response_id", "no mail is known for this answer")
@@ -76,7 +73,7 @@ async def recover(settings: DeliverySettings, business: Business, clock: Clock) 
     metrics: Metrics[ChassisMetric | DeliveryMetric] = Metrics(CHASSIS_METRICS, DELIVERY_METRICS)
     await wait_until_alone(kafka, GROUP)
     async with (
-        _database(settings, clock) as (database, _),
+        open_own_database(OUTLINE, settings, clock) as (database, _),
         open_keyring(settings, clock) as keyring,
         open_replay(kafka) as replay,
     ):
@@ -89,10 +86,3 @@ async def recover(settings: DeliverySettings, business: Business, clock: Clock) 
             await Outbox(database_id, clock).add(transaction, records)
     await set_group_offsets(kafka, GROUP, positions)
     return recovery.found
-
-
-@asynccontextmanager
-async def _database(settings: SqlSettings, clock: Clock) -> AsyncIterator[tuple[Database, str]]:
-    url = settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, OUTLINE.name)
-    async with open_database(url) as database:
-        yield database, await migrate(database, clock, OUTLINE.package)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,11 +71,6 @@ class OpenTasks:
     def of(self, tenant: str) -> list[OpenTask]:
         """A tenant's open tasks, the most urgent first."""
         return sorted(self._by_tenant.get(tenant, {}).values(), key=OpenTask.urgency)
-
-    def by_priority(self) -> Mapping[Priority, int]:
-        """How many there are of each priority, all tenants together."""
-        found = Counter(task.priority for tasks in self._by_tenant.values() for task in tasks.values())
-        return {priority: found[priority] for priority in URGENCY}
 
 
 def _open(task: Task, task_id: str) -> OpenTask:

@@ -80,11 +80,9 @@ class Watcher:
         view, metrics = self._live.view, self._metrics
         for group in self._found.groups:
             for topic, lag in group.by_topic.items():
-                metrics.set("nps_consumer_lag_records", lag, group=group.group, topic=topic)
+                metrics.set("nps_group_lag_records", lag, group=group.group, topic=topic)
         metrics.set("nps_dead_letters_kept", self._found.dead_letters)
         metrics.set("nps_monitor_viewers", self._live.viewers)
-        for priority, number in view.tasks.by_priority().items():
-            metrics.set("nps_tasks_open", number, priority=priority)
         for tenant in view.scores.tenants():
             for shown in view.scores.windows(tenant, ALL):
                 nps = math.nan if shown.nps is None else shown.nps

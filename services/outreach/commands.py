@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 from services.chassis.business import Business
@@ -11,11 +9,10 @@ from services.chassis.clock import Clock
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import open_keyring
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
-from services.chassis.migrating import migrate
 from services.chassis.outbox import Outbox
 from services.chassis.recovering import begin_anew, open_replay, set_group_offsets, wait_until_alone
 from services.chassis.settings import SqlSettings
-from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.sql_service import open_own_database
 from services.outreach import sql_tasks
 from services.outreach.app import GROUP, OUTLINE
 from services.outreach.handlers import Outreach
@@ -27,7 +24,7 @@ from services.outreach.settling import EVERYBODY, Settling
 
 async def pause(settings: SqlSettings, clock: Clock, tenant: str | None = None) -> None:
     """Tasks of a tenant, or of all, are made and changed here and shown to no CRM until `resume`."""
-    async with _database(settings, clock) as (database, _), database.begin() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), database.begin() as transaction:
         await sql_tasks.pause(transaction, tenant or EVERYBODY, clock.now())
 
 
@@ -36,13 +33,13 @@ async def resume(settings: SqlSettings, clock: Clock, tenant: str | None = None)
 
     The service publishes what was held, each task once and as it stands.
     """
-    async with _database(settings, clock) as (database, _), database.begin() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), database.begin() as transaction:
         return await sql_tasks.resume(transaction, tenant or EVERYBODY)
 
 
 async def paused(settings: SqlSettings, clock: Clock) -> dict[str, datetime]:
     """Whose tasks are paused, and since when; `*` stands for everybody's."""
-    async with _database(settings, clock) as (database, _), database.read() as transaction:
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), database.read() as transaction:
         return await sql_tasks.paused(transaction)
 
 
@@ -56,7 +53,7 @@ async def recover(settings: OutreachSettings, business: Business, clock: Clock) 
     kafka = Kafka(settings)
     await wait_until_alone(kafka, GROUP)
     async with (
-        _database(settings, clock) as (database, _),
+        open_own_database(OUTLINE, settings, clock) as (database, _),
         open_keyring(settings, clock) as keyring,
         open_replay(kafka) as replay,
     ):
@@ -70,10 +67,3 @@ async def recover(settings: OutreachSettings, business: Business, clock: Clock) 
             await Outbox(database_id, clock, OUTLINE.in_order).add(transaction, records)
     await set_group_offsets(kafka, GROUP, positions)
     return recovery.found
-
-
-@asynccontextmanager
-async def _database(settings: SqlSettings, clock: Clock) -> AsyncIterator[tuple[Database, str]]:
-    url = settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, OUTLINE.name)
-    async with open_database(url) as database:
-        yield database, await migrate(database, clock, OUTLINE.package)

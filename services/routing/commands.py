@@ -13,9 +13,9 @@ from schemas.topics import DECISIONS, MESSAGES, OUTREACH
 from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.kafka import Kafka
-from services.chassis.migrating import migrate
 from services.chassis.recovering import Replay, begin_anew, open_replay, set_group_offsets, wait_until_alone
-from services.chassis.sql import Transaction, open_database, sqlite_url
+from services.chassis.sql import Transaction
+from services.chassis.sql_service import open_own_database
 from services.routing import READS, sql_standings
 from services.routing.app import GROUP, OUTLINE
 from services.routing.domain import Standing
@@ -48,10 +48,8 @@ async def recover(settings: RoutingSettings, business: Business, clock: Clock) -
     """
     del business  # decisions that stand need no playbook
     kafka, found = Kafka(settings), Recovered()
-    url = settings.sql_url.get_secret_value() if settings.sql_url else sqlite_url(settings.state_dir, OUTLINE.name)
     await wait_until_alone(kafka, GROUP)
-    async with open_database(url) as database, open_replay(kafka) as replay:
-        await migrate(database, clock, OUTLINE.package)
+    async with open_own_database(OUTLINE, settings, clock) as (database, _), open_replay(kafka) as replay:
         starts = await replay.starts(READS)
         async with database.begin() as transaction:
             for table in ROUTING.sorted_tables:

@@ -11,7 +11,7 @@ ScoringMetric = Literal[
     "nps_answers_ignored_total",
     "nps_tallies_waiting",
     "nps_scores_published_total",
-    "nps_score",
+    "nps_score_as_of_seconds",
 ]
 
 AnyMetric = ScoringMetric | ChassisMetric
@@ -21,5 +21,5 @@ SCORING_METRICS: Final[tuple[Definition[ScoringMetric], ...]] = (
     Definition("nps_answers_ignored_total", "counter", "revisions that changed no count", ("cause",)),
     Definition("nps_tallies_waiting", "gauge", "cells that are not yet published"),
     Definition("nps_scores_published_total", "counter", "scores published"),
-    Definition("nps_score", "gauge", "NPS of all answers of a tenant", ("tenant", "window")),
+    Definition("nps_score_as_of_seconds", "gauge", "Unix time up to which a score counts", ("tenant", "window")),
 )

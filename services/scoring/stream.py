@@ -140,15 +140,16 @@ class Worker:
             raise failure
 
     async def _view(self, scores: AsyncIterable[bytes]) -> None:
-        """Shows the newest score of all answers as a metric. Derived and absolute: whatever is lost comes again."""
+        """Shows how fresh scores are, as a metric. Derived and absolute: whatever is lost comes again."""
         async for event in scores.events():  # type: ignore[attr-defined]  # a Faust stream
             try:
                 score = SCORES.decode(list(event.headers.items()), event.value)
             except Malformed as error:
                 _log.warning("score.unreadable", reason=str(error))
                 continue
-            if score.segment == ALL and score.nps is not None:
-                self._metrics.set("nps_score", score.nps, tenant=score.tenant, window=score.window.name)
+            if score.segment == ALL:
+                as_of = score.as_of.timestamp()
+                self._metrics.set("nps_score_as_of_seconds", as_of, tenant=score.tenant, window=score.window.name)
 
 
 def _faust_app(settings: ScoringSettings, kafka: Kafka) -> faust.App:

@@ -87,13 +87,3 @@ def test_the_business_file_in_the_guide_is_sound(tmp_path: Path) -> None:
         section = getattr(__import__(settings_of(name).__module__, fromlist=["*"]), f"{name.capitalize()}Section")
         assert business.sections(name, section).knows("default")
         assert not business.sections(name, section).knows("demo-1")
-
-
-def test_the_runbook_has_what_alerts_point_to() -> None:
-    alerts = (ROOT / "infra" / "prometheus" / "alerts.yml").read_text()
-    headings = {
-        re.sub(r"[^a-z0-9 -]", "", line[3:].lower()).replace(" ", "-")
-        for line in (ROOT / "docs" / "runbook.md").read_text().splitlines()
-        if line.startswith("## ")
-    }
-    assert set(re.findall(r"docs/runbook\.md#(\S+)", alerts)) <= headings

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final, Literal
 
-import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, ViewportSize, async_playwright
+
+from tests.support.needing import program
 
 Scheme = Literal["light", "dark"]
 
@@ -55,13 +54,8 @@ def _told(finding: dict[str, Any]) -> str:  # JSON of any shape
 
 
 def find_browser() -> str:
-    """Where Chromium is. Without one a test is skipped, though never in CI."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("no Chromium here: install one, pages must be tested in CI")
-    if found is None:
-        pytest.skip("no Chromium here: pages are not tested")
-    return found
+    """Where Chromium is."""
+    return program(*_NAMES)
 
 
 @asynccontextmanager

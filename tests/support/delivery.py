@@ -31,7 +31,8 @@ from services.chassis.lifecycle import Assembly
 from services.chassis.positions import Positions
 from services.chassis.reading import open_reader
 from services.chassis.records import Cause, outgoing
-from services.chassis.sql import open_database, sqlite_url
+from services.chassis.sql import open_database
+from services.chassis.sql_service import database_url
 from services.delivery.app import delivery
 from services.delivery.settings import DeliverySettings
 from services.intake.sources import sendgrid
@@ -92,7 +93,7 @@ class World:
 
     @property
     def _sql(self) -> str:
-        return sqlite_url(self.settings.state_dir, "delivery")
+        return database_url(self.settings, "delivery")
 
     async def publish(self, topic: Topic[Any], *payloads: Contract) -> None:
         cause = Cause("test", self.clock.now())

@@ -5,7 +5,7 @@ Identities and links between them are kept as hashes alone.
 """
 
 from services.chassis.keyring.identity import Identified, Identifier, Identity, normalised_email, normalised_phone
-from services.chassis.keyring.ring import Claim, Erased, Key, Keyring, open_keyring
+from services.chassis.keyring.ring import Claim, Erased, Key, Keyring, keyring_url, open_keyring
 
 __all__ = [
     "Claim",
@@ -15,6 +15,7 @@ __all__ = [
     "Identity",
     "Key",
     "Keyring",
+    "keyring_url",
     "normalised_email",
     "normalised_phone",
     "open_keyring",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,21 +10,6 @@ import pytest
 from services.chassis.migrating import migrate
 from services.chassis.sql import Database, open_database, sqlite_url
 from tests.support.clocks import ManualClock
-from tests.support.postgres import fresh_database, running_postgres
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server."""
-    with running_postgres() as url:
-        yield url
-
-
-@pytest.fixture
-async def postgres_url(postgres: str) -> AsyncIterator[str]:
-    """The URL of a PostgreSQL database that is empty."""
-    async with fresh_database(postgres) as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -12,13 +12,13 @@ from services.chassis import recovering
 from services.chassis.failures import Halt
 from services.delivery.commands import pause, recover
 from services.delivery.recovery import Recovered
+from tests.support.databases import lose_database
 from tests.support.delivery import World
 from tests.support.hosting import hosted
 
 
-def lose_ledger(world: World) -> None:
-    for path in world.settings.state_dir.glob("delivery.sqlite3*"):
-        path.unlink()
+async def lose_ledger(world: World) -> None:
+    await lose_database(world.settings, "delivery")
 
 
 async def mailed(world: World) -> Counter[str]:
@@ -50,7 +50,7 @@ async def test_a_ledger_that_is_lost_is_rebuilt_and_nobody_is_mailed_twice(world
         taken_back.model_copy(update={"command": "none"}),
         withdrawn.model_copy(update={"revision": 2, "command": "none", "reason": "retracted"}),
     )
-    lose_ledger(world)
+    await lose_ledger(world)
     await stops(world)
 
     assert await recover(world.settings, world.business, world.clock) == Recovered(mails=4, unknown=1)
@@ -72,6 +72,7 @@ async def test_a_ledger_that_is_lost_is_rebuilt_and_nobody_is_mailed_twice(world
     )
 
 
+@pytest.mark.sqlite
 async def test_a_ledger_restored_from_an_earlier_day_is_rebuilt_and_nobody_is_mailed_twice(world: World) -> None:
     early, late = await world.wanted("early@example.org"), await world.wanted("late@example.org")
     caught = await world.wanted("hang@example.org")
@@ -85,7 +86,7 @@ async def test_a_ledger_restored_from_an_earlier_day_is_rebuilt_and_nobody_is_ma
         await world.ends(late, "delivered")
         await world.want(caught)
         await world.ends(caught, "delivered")
-    lose_ledger(world)
+    await lose_ledger(world)
     shutil.copy(ledger.with_suffix(".yesterday"), ledger)
     await stops(world)
 

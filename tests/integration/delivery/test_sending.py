@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
@@ -39,7 +39,6 @@ from tests.support.answers import NOON
 from tests.support.clocks import ManualClock
 from tests.support.fake_mailer import Crash, FakeMailer
 from tests.support.mails import message_to
-from tests.support.postgres import fresh_database, running_postgres
 
 on_each_database = pytest.mark.parametrize("sql_url", ["sqlite", "postgresql"], indirect=True)
 
@@ -91,19 +90,6 @@ class Desk:
             found = await sql_ledger.find(transaction, (message.tenant, message.message_id))
         assert found
         return found
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server."""
-    with running_postgres() as url:
-        yield url
-
-
-@pytest.fixture
-async def postgres_url(postgres: str) -> AsyncIterator[str]:
-    async with fresh_database(postgres) as url:
-        yield url
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from httpx2 import AsyncClient
 from sqlalchemy import select
 
 from schemas.message import Message
+from services.chassis.keyring import keyring_url
 from services.chassis.keyring.tables import SECRETS
-from services.chassis.sql import open_database, sqlite_url
+from services.chassis.sql import open_database
 from services.delivery.commands import pause, resume
 from services.delivery.unsubscribing import token_for
 from tests.support.delivery import World
@@ -112,7 +113,7 @@ async def test_a_link_that_is_not_ours_does_nothing(world: World) -> None:
             assert (await http.get(f"/u/{token}")).status_code == 404
             assert await press(http, f"/u/{token}") == 404
     assert [one.state for one in await world.history(message)][-1] == "delivered"
-    async with open_database(sqlite_url(world.settings.state_dir, "keyring")) as database, database.read() as reading:
+    async with open_database(keyring_url(world.settings)) as database, database.read() as reading:
         assert set((await reading.execute(select(SECRETS.c.tenant))).scalars()) == {"default"}
 
 

@@ -115,16 +115,14 @@ async def test_a_tombstone_takes_a_task_away(world: World) -> None:
 
 
 async def test_one_scrape_shows_the_whole_line(world: World) -> None:
-    await world.publish(scored(0, 0, 0, 0, 0, 0, 0, 0, 0, 3), scored(name="7d"), tasked("a", priority="urgent"))
+    await world.publish(scored(0, 0, 0, 0, 0, 0, 0, 0, 0, 3), scored(name="7d"))
     await world.publish(*(answered(response_id=str(number)) for number in range(5)))
     await _dead_letter(world)
     async with hosted(world.monitor()) as client:
         lines = await _metrics(client, 'nps_score{tenant="default",window="30d"} 100.0')
     assert 'nps_score{tenant="default",window="7d"} NaN' in lines
-    assert 'nps_tasks_open{priority="urgent"} 1.0' in lines
-    assert 'nps_tasks_open{priority="low"} 0.0' in lines
     assert "nps_dead_letters_kept 1.0" in lines
-    assert 'nps_consumer_lag_records{group="routing",topic="nps.responses"} 5.0' in lines
+    assert 'nps_group_lag_records{group="routing",topic="nps.responses"} 5.0' in lines
 
 
 async def _metrics(client: AsyncClient, line: str) -> list[str]:

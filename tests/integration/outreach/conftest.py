@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from pydantic import SecretStr
@@ -17,7 +17,6 @@ from services.outreach import READS, WRITES
 from services.outreach.settings import OutreachSettings
 from tests.support.clocks import ManualClock
 from tests.support.outreach import World
-from tests.support.postgres import fresh_database, running_postgres
 
 
 @pytest.fixture
@@ -30,16 +29,8 @@ async def world(
         yield World(frame, keyring, clock, settings, business)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server."""
-    with running_postgres() as url:
-        yield url
-
-
 @pytest.fixture
-async def postgres_world(world: World, postgres: str) -> AsyncIterator[World]:
+def postgres_world(world: World, postgres_url: str) -> World:
     """The same world with its tasks in PostgreSQL."""
-    async with fresh_database(postgres) as url:
-        world.settings = world.settings.model_copy(update={"sql_url": SecretStr(url)})
-        yield world
+    world.settings = world.settings.model_copy(update={"sql_url": SecretStr(postgres_url)})
+    return world

@@ -14,7 +14,8 @@ from schemas.topics import ERASURES, OUTREACH, TASKS
 from services.chassis.business import Business
 from services.chassis.dead_letters import read_letter
 from services.chassis.records import Outgoing
-from services.chassis.sql import open_database, sqlite_url
+from services.chassis.sql import open_database
+from services.chassis.sql_service import database_url
 from services.outreach.tables import NOTES
 from services.outreach.tables import TASKS as TASK_ROWS
 from tests.integration.conftest import SERVICES
@@ -127,7 +128,7 @@ async def test_what_is_sealed_stays_sealed_in_the_database(world: World) -> None
         await client.post(f"/v1/tasks/{task.task_id}/notes", json=note)
         await world.hear(await world.noted(said(), "canary"))
         await world.until("r", version=3)
-    async with open_database(sqlite_url(world.settings.state_dir, "outreach")) as database, database.read() as reading_:
+    async with open_database(database_url(world.settings, "outreach")) as database, database.read() as reading_:
         rows = [row for table in (TASK_ROWS, NOTES) for row in await reading_.execute(select(table))]
     assert len(rows) == 3
     assert "canary" not in str(rows)

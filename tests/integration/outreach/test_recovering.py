@@ -15,16 +15,15 @@ from services.chassis.failures import Halt
 from services.outreach import recovery
 from services.outreach.commands import pause, recover
 from services.outreach.recovery import Recovered
+from tests.support.databases import lose_database
 from tests.support.hosting import hosted
 from tests.support.outreach import World, erasure, listed, until_gone, until_listed
 from tests.support.tasks import requested, said, withdrawn
 from tests.support.topics import reading
 
 
-def lose(world: World) -> None:
-    """The database is gone, the keyring is not."""
-    for file in world.settings.state_dir.glob("outreach.sqlite3*"):
-        file.unlink()
+async def lose(world: World) -> None:
+    await lose_database(world.settings, "outreach")
 
 
 def copied(world: World, to: Path) -> None:
@@ -37,7 +36,7 @@ async def test_a_service_whose_database_was_lost_does_not_start(world: World) ->
     await world.request(requested())
     async with hosted(world.outreach()):
         await world.until("r")
-    lose(world)
+    await lose(world)
     with pytest.raises(Halt, match="nps recover"):
         async with hosted(world.outreach()):
             pass
@@ -78,7 +77,7 @@ async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(
     before = await lived_through(world, one, forgotten)
     assert untold.subject
     await world.publish(ERASURES, erasure(untold.subject))  # its tombstone never went out
-    lose(world)
+    await lose(world)
 
     assert await recover(world.settings, world.business, world.clock) == Recovered(tasks=4, made=1)
 
@@ -100,6 +99,7 @@ async def test_lost_tasks_come_back_as_they_stood_and_nobody_erased_does(
     assert (changed.customer.email, changed.comment, len(changed.notes)) == ("a@example.org", "slow", 1)
 
 
+@pytest.mark.sqlite
 async def test_a_restored_database_learns_what_crms_were_told_since(world: World, tmp_path: Path) -> None:
     await world.request(requested("one"))
     async with hosted(world.outreach()):
@@ -110,7 +110,7 @@ async def test_a_restored_database_learns_what_crms_were_told_since(world: World
         await world.hear(said("one", status="waiting"))
         await world.until("one", status="waiting")
         await world.until("two")
-    lose(world)
+    await lose(world)
     for file in (tmp_path / "backup").iterdir():
         shutil.copy(file, world.settings.state_dir)
     with pytest.raises(Halt, match="nps recover"):

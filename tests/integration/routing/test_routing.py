@@ -27,6 +27,7 @@ from services.routing.app import routing
 from services.routing.settings import RoutingSettings
 from tests.support.answers import answered
 from tests.support.clocks import ManualClock
+from tests.support.databases import lose_database
 from tests.support.hosting import hosted
 from tests.support.sealing import sealed
 from tests.support.topics import reading
@@ -123,8 +124,7 @@ async def test_a_database_that_was_lost_stops_routing_and_recovery_contacts_nobo
     await world.publish(*answers)
     async with hosted(world.routing()):
         await world.decisions(3)
-    for file in world.settings.state_dir.glob("routing.sqlite3*"):
-        file.unlink()
+    await lose_database(world.settings, "routing")
     with pytest.raises(Halt, match="nps recover"):
         async with world.routing():
             pass
