@@ -63,7 +63,8 @@ unit: $(DEVELOPS)
 	$(PYTEST) tests/unit tests/contracts tests/architecture
 
 test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests, on a real Kafka
-	$(PYTEST) tests/unit tests/contracts tests/architecture tests/integration tests/journeys
+	$(PYTEST) --numprocesses 3 tests/integration tests/unit tests/contracts tests/architecture
+	$(PYTEST) tests/journeys
 
 chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers
 	$(PYTEST) tests/chaos

@@ -18,8 +18,10 @@ LONGEST_TEXT: Final = 20_000
 class Contract(BaseModel):
     """A frozen fact or command. Readers ignore fields they do not know; writers never send any."""
 
-    # an error that quoted its input would carry it into logs
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
+    # an error that quoted its input would carry it into logs; a process builds the few models that it needs
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True, defer_build=True
+    )
 
     def to_json(self) -> bytes:
         """As it is written to a topic: what is none is left out."""
@@ -29,7 +31,9 @@ class Contract(BaseModel):
 class Stranger(BaseModel):
     """What somebody else sends us: read strictly, so that a misspelt field is an error and not a silence."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, defer_build=True
+    )
 
 
 def _in_utc(moment: datetime) -> datetime:

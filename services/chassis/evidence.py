@@ -31,12 +31,13 @@ async def check_not_restored(kafka: Kafka, database: Database, database_id: str,
     Raises:
         Halt: if Kafka knows more than the database.
     """
-    async with database.read() as transaction:
-        ours = await last_number(transaction, OUTBOX)
-        read = (await transaction.execute(select(func.count()).select_from(POSITIONS))).scalar_one()
+    # Kafka first: whatever another replica publishes meanwhile, the database has known of it before
     async with open_reader(kafka) as reader:
         await reader.assign(outputs, tail=TAIL)
         published = await _last_numbers(reader)
+    async with database.read() as transaction:
+        ours = await last_number(transaction, OUTBOX)
+        read = (await transaction.execute(select(func.count()).select_from(POSITIONS))).scalar_one()
     if published and not ours and not read:
         raise Halt("Kafka holds what we published, and the database is empty: it was lost. Run `nps recover`")
     if published.get(database_id, 0) > ours:

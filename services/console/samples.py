@@ -14,8 +14,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
-
 from services.chassis.logs import logger
 
 HISTORY_ANSWERS: Final = 2_500
@@ -122,6 +120,8 @@ def _stream(chance: random.Random) -> Iterator[dict[str, Any]]:
 
 async def publish(url: str, token: str, stop: asyncio.Event) -> None:
     """Publishes sample answers over HTTP until stopped; waits while intake is away."""
+    import aiohttp  # noqa: PLC0415 slow to load, and needed here alone
+
     chance = random.Random()  # noqa: S311 made-up answers guard nothing
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=20)) as session:

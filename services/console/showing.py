@@ -21,8 +21,8 @@ from services.console.serving import Exit
 
 T = TypeVar("T")
 
-out = Console()
-err = Console(stderr=True)
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:

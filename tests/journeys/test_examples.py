@@ -38,12 +38,9 @@ def test_tasks_are_consumed_as_shown(loop: Loop, env: dict[str, str], tenant: Te
     tenant.answer(score=2, email="x@example.org")
     until(tenant.tasks, lambda tasks: len(tasks) == 1)
     (task,) = tenant.tasks()
-    reading = subprocess.Popen(
-        [sys.executable, "consume_tasks.py"], cwd=EXAMPLES, env=env, stdout=subprocess.PIPE, text=True
-    )
-    try:
+    consuming = [sys.executable, "consume_tasks.py"]
+    with subprocess.Popen(consuming, cwd=EXAMPLES, env=env, stdout=subprocess.PIPE, text=True) as reading:
         assert reading.stdout is not None
-        assert any(line.startswith(task["task_id"]) for line in reading.stdout)
-    finally:
+        found = any(line.startswith(task["task_id"]) for line in reading.stdout)
         reading.kill()
-        reading.wait()
+    assert found

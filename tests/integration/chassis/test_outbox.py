@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
 import pytest
 from sqlalchemy import func, select
 
+from services.chassis import evidence
 from services.chassis.evidence import check_not_restored
 from services.chassis.failures import Fenced, Halt, Malformed, Transient
 from services.chassis.frame import Frame, open_frame
+from services.chassis.kafka import Kafka
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.migrating import migrate
 from services.chassis.outbox import DATABASE_HEADER, LEFT_BEHIND, NUMBER_HEADER, Numbered, Outbox, Sweeper, publish_own
 from services.chassis.positions import Positions
 from services.chassis.publishing import FencedPublisher, Publisher
+from services.chassis.reading import Reader, open_reader
 from services.chassis.records import Outgoing
 from services.chassis.settings import ServiceSettings
 from services.chassis.sql import Database, open_database, sqlite_url
@@ -230,6 +234,19 @@ async def test_a_number_in_kafka_above_ours_means_an_older_database(world: World
     await _position(older)
     with pytest.raises(Halt, match=r"holds our number 2, the database knows of 0.*Run `nps recover`"):
         await _checked(world, older, world.database_id)
+
+
+async def test_what_another_replica_publishes_meanwhile_is_no_sign_of_a_loss(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def published_before(kafka: Kafka) -> AsyncIterator[Reader]:
+        await publish_own(world.database, world.frame.publisher, await world.commit(record("one")))
+        async with open_reader(kafka) as reader:
+            yield reader
+
+    monkeypatch.setattr(evidence, "open_reader", published_before)
+    await _checked(world, world.database, world.database_id)
 
 
 async def test_what_other_databases_published_is_theirs(world: World, older: Database) -> None:
