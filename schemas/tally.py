@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -11,6 +11,9 @@ from schemas.contract import Contract, Tenant
 
 Segment = Annotated[str, StringConstraints(min_length=1, max_length=130)]
 """`all`, or `key=value` such as `channel=email`, `country=FI`."""
+
+ALL: Final = "all"
+"""The segment every answer belongs to."""
 
 Series = Literal["all", "latest"]
 """all counts every answer, latest each subject's newest alone."""

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
@@ -25,6 +24,7 @@ from services.chassis.failures import Fenced, Halt, Transient
 from services.chassis.lane import TRIES, Lane, Next
 from services.chassis.logs import logger
 from services.chassis.records import Raw, Received
+from services.chassis.standing import Standing
 
 if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 POLL_MS: Final = 200
-COMMIT_EVERY: Final = timedelta(seconds=1)
 
 _log = logger("consumer")
 
@@ -94,8 +93,7 @@ class Consumer(Generic[T]):
         self._metrics = frame.metrics
         self._lanes: dict[TopicPartition, Lane] = {}
         self._read_before: dict[TopicPartition, int] = {}
-        self._told_kafka: dict[TopicPartition, int] = {}
-        self._report_due = frame.clock.now()
+        self._frame = frame
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consumes until stopped; what is in hand is finished first.
@@ -106,13 +104,14 @@ class Consumer(Generic[T]):
         group = self._subscription.group
         self._consumer = self._kafka.consumer(group, max_poll_records=self._subscription.batch)
         self._assignments = Assignments(self._consumer)
+        self._standing = Standing(self._frame, group, self._consumer, self._assignments)
         self._subscribe()
         try:
             await self._consumer.start()
             while not stop.is_set():
                 self._health.turned(group)
                 await self._turn()
-            await self._tell_kafka()
+            await self._standing.tell(self._where())
         except KafkaError as error:
             raise Halt(f"{group}: Kafka refused: {type(error).__name__} {error}") from error
         finally:
@@ -139,9 +138,8 @@ class Consumer(Generic[T]):
         for partition, records in fetched.items():
             if self._assignments.settled and partition in self._lanes:
                 await self._feed(partition, records)
-        if self._clock.now() >= self._report_due:
-            self._report_due = self._clock.now() + COMMIT_EVERY
-            await self._tell_kafka()
+        if self._standing.is_due():
+            await self._standing.tell(self._where())
             self._tell_metrics()
 
     async def _take_over(self) -> None:
@@ -175,7 +173,7 @@ class Consumer(Generic[T]):
             )
         if known is None:
             known = (await self._consumer.beginning_offsets([partition]))[partition]
-            self._told_kafka[partition] = known  # nothing has been read: there is nothing to tell
+            self._standing.nothing_read(partition, known)
         self._read_before[partition] = committed or 0
         return Lane(known, trusted=self._subscription.trusted)
 
@@ -324,34 +322,18 @@ class Consumer(Generic[T]):
 
         return Batch(*self._name(partition), (), start, end, refuse)
 
-    async def _tell_kafka(self) -> None:
-        """Commits where we stand: for tools, and as evidence. A commit that fails is made up for by the next."""
-        news = {
-            partition: lane.position
-            for partition, lane in self._lanes.items()
-            if self._told_kafka.get(partition) != lane.position and self._assignments.settled
-        }
-        if not news:
-            return
-        try:
-            await self._consumer.commit(news)
-            self._told_kafka |= news
-        except KafkaError as error:
-            _log.debug("commit.failed", error=type(error).__name__)
+    def _where(self) -> dict[TopicPartition, int]:
+        return {partition: lane.position for partition, lane in self._lanes.items()}
 
     def _tell_metrics(self) -> None:
-        lag: dict[str, int] = {}
         paused: dict[str, int] = {}
         broken: dict[str, int] = {}
         for partition, lane in self._lanes.items():
             topic = self._kafka.short(partition.topic)
-            end = self._consumer.highwater(partition)
-            lag[topic] = lag.get(topic, 0) + max((end or lane.position) - lane.position, 0)
             paused[topic] = paused.get(topic, 0) + (lane.paused_until is not None)
             broken[topic] = broken.get(topic, 0) + lane.broken
-        for topic, records in lag.items():
-            self._metrics.set("nps_consumer_lag_records", records, group=self._group, topic=topic)
-            self._metrics.set("nps_partition_paused", paused[topic], group=self._group, topic=topic)
+        for topic, number in paused.items():
+            self._metrics.set("nps_partition_paused", number, group=self._group, topic=topic)
             self._metrics.set("nps_partition_broken", broken[topic], group=self._group, topic=topic)
 
     @property

@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas.score import Score
+from schemas.tally import ALL
 from schemas.topics import SCORES, TASKS
 from services.chassis.clock import SystemClock
 from services.chassis.failures import Transient
@@ -18,7 +19,7 @@ from services.chassis.kafka import Kafka
 from services.chassis.settings import ServiceSettings, load
 from services.console import environment, topic_views
 from services.console.serving import Exit, business_of
-from services.console.showing import err, fail, finish, out, show_json, show_table
+from services.console.showing import called, err, fail, finish, out, show_json, show_table
 
 Tenant = Annotated[str, typer.Option(help="whose answers")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
@@ -52,7 +53,8 @@ def publish(  # noqa: PLR0913 each is an option of the command
     if as_json:
         show_json(told)
     else:
-        out.print(f"accepted: {told['response_id']}\nfollow it: nps trace {told['response_id']}", highlight=False)
+        accepted = told["response_id"]
+        out.print(f"accepted: {accepted}\nfollow it: {called()} trace {accepted}", highlight=False)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -144,22 +146,26 @@ def scores(
         return all(given in {None, has} for given, has in asked)
 
     found = finish(topic_views.newest(Kafka(load(ServiceSettings)), SCORES, wanted))
-    found.sort(
-        key=lambda score: (score.tenant, score.segment != "all", score.segment, score.window.start is None, score.n)
-    )
+    found.sort(key=_order)
     if as_json:
         show_json(found)
         return
-    columns = ("tenant", "segment", "window", "n", "NPS", "interval", "against the window before", "as of")
+    columns = ("tenant", "segment", "window", "n", "NPS", "interval", "change", "as of")
     show_table("scores", columns, (_score_row(score) for score in found))
 
 
+def _order(score: Score) -> tuple[object, ...]:
+    """By tenant, all answers before segments, the shortest window first."""
+    start = score.window.start
+    return score.tenant, score.segment != ALL, score.segment, -start.timestamp() if start else 0.0
+
+
 def _score_row(score: Score) -> tuple[object, ...]:
-    interval = f"{score.interval.low:.0f} to {score.interval.high:.0f}" if score.interval else ""
+    interval = f"{round(score.interval.low)} to {round(score.interval.high)}" if score.interval else ""
     verdict = ""
     if score.verdict and score.verdict.delta is not None:
         verdict = f"{score.verdict.direction.replace('_', ' ')} ({score.verdict.delta:+.0f})"
-    points = "" if score.nps is None else f"{score.nps:.0f}"
+    points = "" if score.nps is None else str(round(score.nps))
     at = f"{score.as_of:%Y-%m-%d %H:%M}Z"
     return score.tenant, score.segment, score.window.name, score.n, points, interval, verdict, at
 

@@ -12,7 +12,6 @@ from typing import Final
 
 import aiohttp
 from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
 
 from infra.local.stack import PIDS_FILE, resident_mib
 from schemas.topic import DEAD_LETTER_SUFFIX, INBOUND_PREFIX
@@ -26,8 +25,9 @@ from services.chassis.settings import BadSettings, SealedSettings, ServiceSettin
 from services.chassis.topic_admin import open_topic_admin, wanted_topic
 from services.console import environment
 from services.console.serving import NAMES, business_of, settings_of
+from services.monitor.kafka_pipeline import open_pipeline
+from services.monitor.pipeline import Pipeline
 
-GROUPS: Final = ("intake", "scoring.tally", "scoring.windows", "routing", "delivery", "outreach")
 NOT_MUCH: Final = 10_000
 
 
@@ -52,8 +52,7 @@ async def look() -> list[Finding]:
         ("topics", _topics),
         ("keyring", _keyring),
         ("services", _services),
-        ("lag", _lag),
-        ("dead letters", _dead_letters),
+        ("the line", _line),
     ):
         found += await _checked(what, check)
     return found + _memory()
@@ -121,39 +120,15 @@ def _port(name: str) -> int:
     return int(os.environ.get(f"NPS_PORT_{name.upper()}", load(settings_of(name)).http_port))
 
 
-async def _lag() -> list[Finding]:
-    settings = load(ServiceSettings)
-    kafka = Kafka(settings)
-    admin, reader = kafka.admin(), kafka.reader()
-    try:
-        await admin.start()
-        await reader.start()
-        found = []
-        for group in GROUPS:
-            committed = await admin.list_consumer_group_offsets(kafka.topic(group))
-            ends = await reader.end_offsets(list(committed)) if committed else {}
-            lag = sum(max(ends[part] - known.offset, 0) for part, known in committed.items())
-            found.append(Finding(f"lag of {group}", ok=lag < NOT_MUCH, told=f"{lag} records"))
-        return found
-    finally:
-        await admin.close()
-        await reader.stop()
-
-
-async def _dead_letters() -> list[Finding]:
-    kafka = Kafka(load(ServiceSettings))
-    async with open_topic_admin(kafka, 1) as admin:
-        names = [name for name in await admin.names() if name.endswith(DEAD_LETTER_SUFFIX)]
-    reader = kafka.reader()
-    await reader.start()
-    try:
-        partitions = [TopicPartition(kafka.topic(name), 0) for name in names]
-        begins, ends = await reader.beginning_offsets(partitions), await reader.end_offsets(partitions)
-    finally:
-        await reader.stop()
-    there = {kafka.short(part.topic): ends[part] - begins[part] for part in partitions if ends[part] > begins[part]}
-    told = ", ".join(f"{name}: {number}" for name, number in there.items()) or "none"
-    return [Finding("dead letters", ok=True, told=told)]
+async def _line() -> list[Finding]:
+    """What each group has still to read, and what was refused."""
+    async with open_pipeline(Kafka(load(ServiceSettings))) as pipeline:
+        found = await pipeline.look(Pipeline())
+    dead = ", ".join(f"{name}: {number}" for name, number in found.dead.items()) or "none"
+    return [
+        *(Finding(f"lag of {one.group}", one.records < NOT_MUCH, f"{one.records} records") for one in found.groups),
+        Finding("dead letters", ok=True, told=dead),
+    ]
 
 
 def _memory() -> list[Finding]:

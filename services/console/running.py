@@ -17,7 +17,7 @@ from services.chassis.clock import SystemClock
 from services.chassis.settings import load
 from services.console import backups, environment, samples
 from services.console.serving import NAMES, Exit, business_of, serve, settings_of
-from services.console.showing import err, fail, finish, out, show_json, show_table
+from services.console.showing import called, err, fail, finish, out, show_json, show_table
 
 CHANNELS: Final = ("email", "website", "in_app", "sms", "phone", "chatbot")
 SAMPLES_MADE: Final = "samples-made"
@@ -114,7 +114,7 @@ def _tell(stack: Stack, token: str) -> None:
     out.print()
     for name, where, what in lines:
         out.print(f"  {name:8} {where:{width}}  [dim]{what}[/dim]", highlight=False)
-    out.print("\n  your first answer:  nps publish --score 9 --email you@example.org\n", highlight=False)
+    out.print(f"\n  your first answer:  {called()} publish --score 9 --email you@example.org\n", highlight=False)
 
 
 def run(
@@ -196,7 +196,7 @@ def restore(
     if not yes:
         typer.confirm(f"Replace the databases in {folder.absolute()}?", abort=True)
     brought = _guarded(backups.load, folder, file)
-    out.print(f"restored: {', '.join(brought)}\nnow run: nps recover", highlight=False)
+    out.print(f"restored: {', '.join(brought)}\nnow run: {called()} recover", highlight=False)
 
 
 def _guarded(work: Any, folder: Path, file: Path) -> list[str]:  # one of two functions with the same signature

@@ -10,12 +10,13 @@ import csv
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from services.chassis.logs import logger
 
+CUSTOMERS: Final = (10_000, 100_000)
 HISTORY_ANSWERS: Final = 2_500
 HISTORY: Final = timedelta(days=70)
 EVERY_S: Final = (0.8, 4.0)
@@ -103,7 +104,6 @@ def write_history(path: Path, now: datetime, seed: int) -> None:
 
 def _stream(chance: random.Random) -> Iterator[dict[str, Any]]:
     """Answers without end, some of them edited or retracted later."""
-    number = int(datetime.now(UTC).timestamp())
     recent: list[dict[str, Any]] = []
     while True:
         lot = chance.random()
@@ -113,8 +113,7 @@ def _stream(chance: random.Random) -> Iterator[dict[str, Any]]:
         elif recent and lot < RETRACTED + EDITED:
             yield chance.choice(recent) | {"op": "updated", "score": _pick(chance, SCORES)}
         else:
-            number += 1
-            recent = [*recent[-50:], sample(chance, number)]
+            recent = [*recent[-50:], sample(chance, chance.randrange(*CUSTOMERS))]
             yield recent[-1]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
 from pydantic import BaseModel
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -21,8 +24,16 @@ from services.console.serving import Exit
 
 T = TypeVar("T")
 
-out = Console(soft_wrap=True)
+# where nobody reads on a terminal, lines are as long as they are
+WIDE = 240
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, soft_wrap=True)
+
+
+def called() -> str:
+    """How to call us again, to be copied: by name, or by path where the name would not be found."""
+    path = sys.argv[0]
+    return path if Path(path).name == "nps" and shutil.which("nps") is None else "nps"
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -64,7 +75,7 @@ def _plain(value: object) -> object:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table; cells are shown as text, never read as markup."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
         table.add_column(column)
     number = 0

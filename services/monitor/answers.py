@@ -17,10 +17,8 @@ from schemas.contract import Band
 from schemas.decision import Action, Decision, Reason
 from schemas.delivery import Delivery, State
 from schemas.response import WHOLE, Metric, Op, Response
+from schemas.tally import ALL
 from schemas.task import Task, TaskStatus
-
-ALL: Final = "all"
-"""The segment of every answer."""
 
 PER_TENANT: Final = 2_000
 IN_ALL: Final = 10_000

@@ -12,7 +12,8 @@ from datetime import date, datetime
 from statistics import NormalDist
 from typing import Any, Final, NamedTuple
 
-from services.monitor.answers import ALL, TAKES_BACK, Answer, Followed
+from schemas.tally import ALL
+from services.monitor.answers import TAKES_BACK, Answer, Followed
 from services.monitor.daily_bands import DailyBands
 from services.monitor.fates import counted, steps
 from services.monitor.open_tasks import NEXT, OpenTask

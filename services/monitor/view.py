@@ -15,10 +15,10 @@ from schemas.decision import Decision
 from schemas.delivery import Delivery
 from schemas.response import Response
 from schemas.score import Score
-from schemas.tally import Tally
+from schemas.tally import ALL, Tally
 from schemas.task import Task
 from schemas.topics import ALERTS, SCORES, TALLIES, TASKS
-from services.monitor.answers import ALL, Answers
+from services.monitor.answers import Answers
 from services.monitor.daily_bands import DailyBands
 from services.monitor.open_tasks import OpenTasks
 from services.monitor.pipeline import Pipeline

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from schemas.tally import ALL
 from services.chassis.failures import Transient
 from services.chassis.logs import logger
-from services.monitor.answers import ALL
 from services.monitor.kafka_pipeline import open_pipeline
 from services.monitor.pipeline import Pipeline
 

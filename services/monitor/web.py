@@ -19,9 +19,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.malformed import Malformed
+from schemas.tally import ALL
 from services.chassis.logs import logger
 from services.chassis.problems import Problem
-from services.monitor.answers import ALL
 from services.monitor.live import Live, as_json
 from services.monitor.snapshot import Choice
 

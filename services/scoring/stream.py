@@ -16,6 +16,7 @@ from mode import Service
 from mode.threads import ServiceThread
 
 from schemas.malformed import Malformed
+from schemas.tally import ALL
 from schemas.topics import SCORES
 from services.chassis.kafka import HEARTBEAT_MS, SESSION_MS, Kafka
 from services.chassis.logs import logger
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from services.scoring.settings import ScoringSettings
 
 VIEWS_GROUP: Final = "scoring.views"
-ALL: Final = "all"
 PUBLISH_EVERY_S: Final = 0.25
 LOOK_EVERY_S: Final = 0.2
 

@@ -22,6 +22,7 @@ from uuid import UUID
 
 import msgspec
 
+from schemas.tally import ALL
 from services.chassis.failures import Malformed
 
 BUCKET_S: Final = 300
@@ -30,8 +31,6 @@ SCORES: Final = 11
 NO_SCORE: Final = 255
 COMMENTED: Final = "commented"
 COUNTED_OPS: Final = frozenset({"submitted", "updated"})
-
-ALL: Final = "all"
 
 
 class Answer(msgspec.Struct, gc=False):

@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +29,7 @@ from services.chassis.lane import Lane
 from services.chassis.logs import logger
 from services.chassis.publishing import open_publisher
 from services.chassis.records import Outgoing, Raw
+from services.chassis.standing import Standing
 from services.scoring.fences import Fence
 from services.scoring.partition_tally import PartitionTally, Pending, today_of
 from services.scoring.tally import Answer, Folded, decode
@@ -53,7 +54,6 @@ RECORDS_A_TRANSACTION: Final = 500
 PUBLISH_EVERY: Final = timedelta(milliseconds=250)
 PUBLISH_EVERY_BEHIND: Final = timedelta(seconds=2)
 BEHIND_FROM: Final = 20_000
-COMMIT_EVERY: Final = timedelta(seconds=1)
 GROW_COARSE_EVERY: Final = timedelta(minutes=10)
 
 _log = logger("tally")
@@ -68,7 +68,6 @@ class Source:
     fence: Fence
     lane: Lane
     written_letters_before: int
-    told_kafka: int = field(default=-1)
 
     async def close(self) -> None:
         """Gives the partition up."""
@@ -84,13 +83,14 @@ class Tallying:
         frame: Frame,
         open_store: Callable[[int], Store],
     ) -> None:
+        self._frame = frame
         self._kafka = frame.kafka
         self._clock = frame.clock
         self._health = frame.health
         self._metrics: Metrics[AnyMetric] = frame.metrics
         self._open_store = open_store
         self._sources: dict[TopicPartition, Source] = {}
-        self._commit_due = self._coarse_due = frame.clock.now()
+        self._coarse_due = frame.clock.now()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Counts until stopped.
@@ -100,6 +100,7 @@ class Tallying:
         """
         consumer = self._kafka.consumer(GROUP, max_poll_records=RECORDS_A_TURN)
         assignments = Assignments(consumer)
+        self._standing = Standing(self._frame, GROUP, consumer, assignments)
         consumer.subscribe([self._kafka.topic(RESPONSES.name)], listener=assignments)
         async with AsyncExitStack() as stack:
             publisher = await stack.enter_async_context(open_publisher(self._kafka, self._metrics))
@@ -114,7 +115,7 @@ class Tallying:
                     await self._turn(consumer, assignments)
                 stop.set()
                 await publishing
-                await self._commit(consumer, assignments)
+                await self._standing.tell(self._where())
             except OffsetOutOfRangeError as error:
                 raise Halt(_out_of_range(error)) from error
             except KafkaError as error:
@@ -130,9 +131,8 @@ class Tallying:
             source = self._sources.get(partition)
             if source is not None and assignments.settled:
                 await self._fold(consumer, source, records)
-        if self._clock.now() >= self._commit_due:
-            self._commit_due = self._clock.now() + COMMIT_EVERY
-            await self._commit(consumer, assignments)
+        if self._standing.is_due():
+            await self._standing.tell(self._where())
 
     async def _take_over(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         """Closes what is no longer ours, opens what is new, and seeks to where its counts stand."""
@@ -251,24 +251,8 @@ class Tallying:
                     break
         self._metrics.set("nps_tallies_waiting", sum(len(s.tally.unpublished) for s in self._sources.values()))
 
-    async def _commit(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
-        """Tells Kafka where we stand; a commit that fails is made up for by the next."""
-        news = {
-            partition: source.tally.position
-            for partition, source in self._sources.items()
-            if source.told_kafka != source.tally.position and assignments.settled
-        }
-        if not news:
-            return
-        try:
-            await consumer.commit(news)
-        except KafkaError as error:
-            _log.debug("commit.failed", error=type(error).__name__)
-            return
-        for partition, position in news.items():
-            self._sources[partition].told_kafka = position
-            lag = max((consumer.highwater(partition) or position) - position, 0)
-            self._metrics.set("nps_consumer_lag_records", lag, group=GROUP, topic=f"{RESPONSES.name}")
+    def _where(self) -> dict[TopicPartition, int]:
+        return {partition: source.tally.position for partition, source in self._sources.items()}
 
     async def _close(self) -> None:
         while self._sources:

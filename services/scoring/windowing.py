@@ -23,6 +23,7 @@ from services.chassis.assignments import Assignments
 from services.chassis.failures import Halt, Transient
 from services.chassis.logs import logger
 from services.chassis.records import Cause, Outgoing, Raw, outgoing
+from services.chassis.standing import Standing
 from services.scoring.fences import Fence
 from services.scoring.score import Counts, difference, interval, needed, nps
 from services.scoring.tallying import GENERATION
@@ -87,6 +88,7 @@ class Windowing:
         *,
         at_most_every: timedelta,
     ) -> None:
+        self._frame = frame
         self._kafka = frame.kafka
         self._clock = frame.clock
         self._health = frame.health
@@ -103,6 +105,7 @@ class Windowing:
         """
         consumer = self._kafka.consumer(GROUP, max_poll_records=RECORDS_A_TURN)
         assignments = Assignments(consumer)
+        self._standing = Standing(self._frame, GROUP, consumer, assignments)
         consumer.subscribe([self._kafka.topic(TALLIES.name)], listener=assignments)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
@@ -112,6 +115,7 @@ class Windowing:
                 while not stop.is_set():
                     self._health.turned(GROUP)
                     await self._turn(consumer, assignments)
+                await self._standing.tell(self._where())
             except KafkaError as error:
                 raise Halt(f"{GROUP}: Kafka refused: {type(error).__name__} {error}") from error
             finally:
@@ -130,6 +134,8 @@ class Windowing:
         if assignments.settled:
             for partition, held in self._partitions.items():
                 held.position = await consumer.position(partition)
+        if self._standing.is_due():
+            await self._standing.tell(self._where())
 
     async def _take_over(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         """Forgets what is no longer ours and reads what is new from its start."""
@@ -220,6 +226,9 @@ class Windowing:
             score = score_of(tenant, name, Measured(window, start, edge, histogram, before), section, now)
             found.append((segment, _Published(histogram, before, now), score))
         return found
+
+    def _where(self) -> dict[TopicPartition, int]:
+        return {partition: held.position for partition, held in self._partitions.items()}
 
     async def _close(self) -> None:
         while self._partitions:
