@@ -19,7 +19,7 @@ from services.chassis.logs import logger
 CUSTOMERS: Final = (10_000, 100_000)
 HISTORY_ANSWERS: Final = 2_500
 HISTORY: Final = timedelta(days=70)
-EVERY_S: Final = (0.8, 4.0)
+EVERY_S: Final = (1.0, 5.0)
 EDITED: Final = 0.04
 RETRACTED: Final = 0.01
 
