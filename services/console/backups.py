@@ -6,9 +6,11 @@ With PostgreSQL the database's own tools do this; the keyring's database and the
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -60,16 +62,35 @@ def load(folder: Path, file: Path) -> list[str]:
     """
     if is_running(folder):
         raise NotPossible("the stack is running: stop it first")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        names = _unpacked(file, Path(scratch))
+        for old in folder.glob(f"*{SUFFIX}*"):
+            old.unlink()
+        for name in names:
+            (Path(scratch) / name).replace(folder / name)
+    return names
+
+
+def _unpacked(file: Path, folder: Path) -> list[str]:
+    """Writes the content of a backup to a folder, once all of it is known to be ours."""
     try:
         with tarfile.open(file) as archive:
-            names = archive.getnames()
-            wrong = [name for name in names if name != ENV_FILE and not name.endswith(SUFFIX)]
-            if wrong or ENV_FILE not in names:
+            members = archive.getmembers()
+            names = [member.name for member in members]
+            if ENV_FILE not in names or not all(member.isreg() and _is_ours(member.name) for member in members):
                 raise NotPossible(f"{file} is no backup of nps-loop")
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for old in folder.glob(f"*{SUFFIX}*"):
-                old.unlink()
-            archive.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise NotPossible(f"{file} is no archive: {error}") from error
+            for member in members:
+                content = archive.extractfile(member)
+                assert content is not None  # a regular file
+                copy = folder / member.name
+                copy.touch(mode=0o600)
+                with copy.open("wb") as to:
+                    shutil.copyfileobj(content, to)
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise NotPossible(f"{file} is no archive that can be read: {error}") from error
     return names
+
+
+def _is_ours(name: str) -> bool:
+    return name == ENV_FILE or (name.endswith(SUFFIX) and name == Path(name).name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import secrets
 import sqlite3
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -115,12 +117,31 @@ def test_a_backup_brings_back_databases_and_secrets(nps: Nps) -> None:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_what_is_no_backup_changes_nothing(nps: Nps) -> None:
+def packed(*names: str) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"no archive", "no archive"),
+        (packed("env", "intake.sqlite3")[:60], "no archive"),
+        (packed("intake.sqlite3"), "no backup"),
+        (packed("env", "../intake.sqlite3"), "no backup"),
+        (packed("env", "authorized_keys"), "no backup"),
+    ],
+    ids=["bytes", "cut short", "without secrets", "outside", "something else"],
+)
+def test_what_is_no_backup_changes_nothing(nps: Nps, content: bytes, reason: str) -> None:
     nps("topics", "create")
     nps("keys", "create")
     file = nps.folder / "other.tar.gz"
-    file.write_bytes(b"no archive")
-    assert "no archive" in nps("restore", str(file), "--yes", expect=6).stderr
+    file.write_bytes(content)
+    assert reason in nps("restore", str(file), "--yes", expect=6).stderr
     assert len(json.loads(nps("keys", "list", "--json").stdout)) == 1
 
 
