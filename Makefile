@@ -36,9 +36,9 @@ demo: $(RUNS) ## run the month of May through a loop of its own; KILL=1 or FREEZ
 up: $(RUNS) .env ## build and start the containers, wait until all are healthy
 	docker compose up --build --detach --wait
 
-.env: $(RUNS)
-	@$(BIN)/python -m infra.local.compose_env > $@.new
-	@chmod 600 $@.new && mv $@.new $@
+# made once and never again: whoever loses the master key loses what was sealed with it
+.env: | $(RUNS)
+	@umask 077 && $(BIN)/python -m infra.local.compose_env > $@.new && mv $@.new $@
 
 down: ## stop the containers; their data stays
 	docker compose down

@@ -16,7 +16,7 @@ from pydantic import BaseModel as _Model
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from schemas.contract import Moment
+from schemas.contract import Identifier, Moment
 from schemas.malformed import Malformed
 
 SPEC_VERSION: Final = "1.0"
@@ -47,7 +47,7 @@ class _Envelope(_Model):
 
     specversion: Annotated[str, StringConstraints(pattern=r"^1\.0$")]
     id: _NonEmpty
-    source: _NonEmpty
+    source: Identifier
     type: _NonEmpty
     time: Moment | None = None
     datacontenttype: str | None = Field(default=None)

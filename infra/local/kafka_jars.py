@@ -18,7 +18,7 @@ ENDPOINT: Final = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-
 
 
 class BadJars(Exception):
-    """What was fetched is not what is pinned."""
+    """Kafka could not be fetched, or is not what is pinned."""
 
 
 def cache_folder() -> Path:
@@ -56,7 +56,10 @@ def resolve() -> dict[str, Path]:
 
 
 def _fetch(folder: Path, wanted: dict[str, str]) -> None:
-    found = resolve()
+    try:
+        found = resolve()
+    except Exception as error:  # jgo lets out whatever its tools raise
+        raise BadJars(f"Kafka could not be fetched from Maven Central: {type(error).__name__} {error}") from error
     wrong = sorted(name for name in wanted if name not in found or _digest(found[name]) != wanted[name])
     if wrong or len(found) != len(wanted):
         raise BadJars(f"not as pinned in kafka.lock: {', '.join(wrong or sorted(found.keys() - wanted.keys()))}")

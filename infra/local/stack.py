@@ -7,14 +7,17 @@ dies is started again; one that stops because going on would be wrong is not, an
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
+import os
 import secrets
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,7 +25,7 @@ from typing import Final
 import psutil
 
 from infra.local import processes
-from infra.local.kafka_broker import KafkaBroker, KafkaDown, free_port, is_open
+from infra.local.kafka_broker import KafkaBroker, KafkaDown, free_port, is_open, running_broker
 from infra.sandbox.sendgrid.signing import new_key_pair
 
 SERVICES: Final = ("monitor", "intake", "outreach", "delivery", "routing", "scoring")
@@ -39,7 +42,10 @@ API_KEY: Final = "NPS_API_KEY"
 KEPT: Final = (API_KEY,)
 """What others have written into the file of settings, to be kept."""
 
+BOOTSTRAP: Final = "NPS_KAFKA_BOOTSTRAP"
+KAFKA_FOLDER: Final = "kafka"
 PIDS_FILE: Final = "pids.json"
+LOCK_FILE: Final = "lock"
 
 
 _MADE_ONCE: Final[dict[str, Callable[[], str]]] = {
@@ -88,13 +94,18 @@ class Child:
 
 
 class Stack:
-    """Starts, watches and stops the processes; `folder` holds their state and logs."""
+    """Starts, watches and stops the processes; `folder` holds their state and logs.
+
+    Raises:
+        StackDown: if a stack of this folder is there already.
+    """
 
     def __init__(self, folder: Path, ports: Ports, extra_env: dict[str, str] | None = None) -> None:
         self.folder: Final = folder
         self.ports: Final = ports.by_name()
-        self.broker: Final = KafkaBroker(folder / "kafka", ports.kafka, ports.controller)
+        self.broker: Final = KafkaBroker(folder / KAFKA_FOLDER, ports.kafka, ports.controller)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock: int | None = lock(folder)
         self.env: Final = {**_environment(folder, self.ports, self.broker.bootstrap), **(extra_env or {})}
         write_env(folder / ENV_FILE, self.env)
         self.children: Final = {child.name: child for child in self._children()}
@@ -109,16 +120,21 @@ class Stack:
         Raises:
             StackDown: naming what did not come up.
         """
+        if self._lock is None:
+            self._lock = lock(self.folder)
         self._check_ports()
         tell("starting Kafka")
-        try:
-            self.broker.start()
-        except KafkaDown as error:
-            raise StackDown(str(error)) from error
+        self._start_broker()
         tell("starting services")
         for child in self.children.values():
             self.launch(child.name)
         self.wait_ready(self.ports)
+
+    def _start_broker(self) -> None:
+        try:
+            self.broker.start()
+        except KafkaDown as error:
+            raise StackDown(str(error)) from error
 
     def launch(self, name: str) -> None:
         """Starts one process."""
@@ -148,7 +164,14 @@ class Stack:
                 time.sleep(0.1)
 
     def look_after(self, tell: Callable[[str], None]) -> None:
-        """Starts again what has died; tells of what must not be started again."""
+        """Starts again what has died; tells of what must not be started again.
+
+        Raises:
+            StackDown: if Kafka has died and does not come up again.
+        """
+        if self.broker.process is not None and self.broker.process.poll() is not None:
+            tell("Kafka died and is started again")
+            self._start_broker()
         for child in self.children.values():
             if child.process is None or child.gave_up or child.process.poll() is None:
                 continue
@@ -169,6 +192,9 @@ class Stack:
             child.process = None
         self.broker.stop()
         (self.folder / PIDS_FILE).unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def last_words(self, name: str) -> str:
         """The last line of a process's log."""
@@ -206,6 +232,47 @@ class Stack:
             raise StackDown(f"ports are taken: {named}. Stop what uses them, or choose others with --port")
 
 
+def lock(folder: Path) -> int:
+    """The right to be the only stack of a folder: a descriptor, to be closed when that ends.
+
+    Raises:
+        StackDown: if somebody has it.
+    """
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise StackDown(f"a stack with its state in {folder} is running already") from error
+    return descriptor
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a stack with its state in this folder is up."""
+    if not (folder / LOCK_FILE).exists():
+        return False
+    try:
+        os.close(lock(folder))
+    except StackDown:
+        return True
+    return False
+
+
+@contextmanager
+def stopped_kafka(folder: Path) -> Iterator[None]:
+    """Kafka alone, for as long as a block lasts; does nothing where the stack runs, or none has ever been.
+
+    Raises:
+        KafkaDown: if it does not come up.
+    """
+    _, _, port = read_env(folder / ENV_FILE).get(BOOTSTRAP, "").rpartition(":")
+    if not (folder / KAFKA_FOLDER).is_dir() or not port or is_running(folder):
+        yield
+        return
+    with running_broker(folder / KAFKA_FOLDER, int(port)):
+        yield
+
+
 def resident_mib(pid: int, *, children: bool = True) -> float:
     """Resident memory of a process, by default with its children, in MiB; 0 if it is gone."""
     try:
@@ -233,7 +300,7 @@ def _environment(folder: Path, ports: dict[str, int], bootstrap: str) -> dict[st
     return {
         **made,
         "NPS_SANDBOX_SENDGRID_KEY": made["NPS_SENDGRID_KEY"],
-        "NPS_KAFKA_BOOTSTRAP": bootstrap,
+        BOOTSTRAP: bootstrap,
         "NPS_PARTITIONS": str(PARTITIONS),
         "NPS_INSTANCE": "local",
         "NPS_STATE_DIR": str(folder.absolute()),

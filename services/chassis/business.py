@@ -101,6 +101,10 @@ class Business:
         """
         return cls([_read(path) for path in (shipped, own) if path is not None], services)
 
+    def knows(self, tenant: str) -> bool:
+        """Whether a tenant is named, by itself or by a pattern."""
+        return self.sections("", Section).knows(tenant)
+
     def sections(self, service: str, model: type[S]) -> Sections[S]:
         """One service's section for each tenant.
 

@@ -228,8 +228,12 @@ class Consumer(Generic[T]):
         self._metrics.observe("nps_batch_seconds", time.perf_counter() - started, group=self._group)
 
     async def _failed(self, partition: TopicPartition, lane: Lane, raws: Sequence[Raw], error: Exception) -> None:
-        """Waits, or buries the one record that fails alone."""
-        down = await self._health.anything_down()
+        """Waits, or buries the one record that fails alone.
+
+        Transient says by itself that a dependency is away: probes ask for little, and may be answered all the same.
+        """
+        away = f"{type(error).__name__}: {error}" if isinstance(error, Transient) else None
+        down = await self._health.anything_down() or away
         now, spread = self._clock.now(), random.random()  # noqa: S311 spreads retries, guards nothing
         _log.warning(
             "batch.failed",

@@ -140,6 +140,16 @@ async def read_letter(raw: Raw, sealer: Sealer | None) -> DeadLetter:
         raise Malformed.of("headers", f"no dead letter of ours: {error}") from error
 
 
+def key_of_letter(raw: Raw) -> str | None:
+    """Which key a dead letter is sealed with; none if it is not sealed, or erased."""
+    if raw.value is None or cloudevents.first_header(raw.headers, "content-type") != SEALED_TYPE:
+        return None
+    try:
+        return Sealed.model_validate_json(raw.value).kid
+    except ValueError:
+        return None
+
+
 def _connect_headers(group: str, raw: Raw, error: Exception) -> tuple[tuple[str, bytes], ...]:
     # Only Malformed promises to repeat no values; other messages may quote what was being written.
     message = str(error) if isinstance(error, Malformed) else "see the stack trace"

@@ -6,17 +6,21 @@ Mail providers and CRMs are never asked: their failure is no reason to restart u
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Final
 
 from services.chassis.clock import Clock
 from services.chassis.failures import Transient
+from services.chassis.logs import logger
 
 Probe = Callable[[], Awaitable[None]]
 """Returns if the dependency answers; raises Transient if not."""
 
 STALLED_AFTER: Final = timedelta(seconds=60)
+
+_log = logger("health")
 
 
 class Health:
@@ -43,6 +47,17 @@ class Health:
     def goes_on(self, what: str) -> None:
         """What waited goes on."""
         self._waiting.pop(what, None)
+
+    @contextmanager
+    def pausing(self, what: str) -> Iterator[None]:
+        """One turn of a loop: if a dependency is away it ends early and waits, and the next one makes up for it."""
+        try:
+            yield
+        except Transient as error:
+            _log.warning("turn.failed", what=what, reason=str(error))
+            self.waits(what, str(error))
+        else:
+            self.goes_on(what)
 
     def add_probe(self, name: str, probe: Probe) -> None:
         """Something that readiness depends on."""

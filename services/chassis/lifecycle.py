@@ -13,7 +13,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import Any, Final
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.chassis.failures import Halt
 from services.chassis.logs import logger
@@ -68,13 +68,15 @@ async def serve(assembly: Assembly, listening: socket.socket, stop: asyncio.Even
     """Runs loops and server until stopped or until one of them fails; then drains the others.
 
     Raises:
-        Exception: whatever a loop failed with.
+        Exception: whatever a loop failed with, or the Halt a request led to.
     """
-    web = server_for(assembly.web)
+    halted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    web = server_for(_telling(assembly.web, halted))
     tasks = {asyncio.create_task(loop(stop), name=name) for name, loop in assembly.loops.items()}
     serving = asyncio.create_task(web.serve(sockets=[listening]), name="http")
     stopping = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait({*tasks, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    ends: set[asyncio.Future[Any]] = {*tasks, serving, stopping, halted}  # of results that nobody asks for
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     drained, late = await asyncio.wait(tasks, timeout=DRAINED_WITHIN.total_seconds()) if tasks else (set(), set())
     web.should_exit = True
@@ -88,6 +90,22 @@ async def serve(assembly: Assembly, listening: socket.socket, stop: asyncio.Even
         error = task.exception()
         if error is not None:
             raise error
+    if halted.done():
+        halted.result()
+
+
+def _telling(web: ASGIApp, halted: asyncio.Future[None]) -> ASGIApp:
+    """The same, but a Halt that a request led to ends the service as that of a loop does."""
+
+    async def telling(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await web(scope, receive, send)
+        except Halt as error:
+            if not halted.done():
+                halted.set_exception(error)
+            raise
+
+    return telling
 
 
 async def run(settings: ServiceSettings, opening: AbstractAsyncContextManager[Assembly]) -> None:

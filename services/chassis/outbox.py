@@ -132,7 +132,10 @@ class Sweeper:
             except (Transient, Fenced) as error:
                 _log.warning("outbox.paused", reason=str(error))
             await _wait(stop, TURN)
-        await self._lease.release()
+        try:
+            await self._lease.release()
+        except Transient as error:
+            _log.warning("outbox.lease_kept", reason=str(error))  # it ends by itself
         self._health.ended("outbox")
 
     async def _reign(self, stop: asyncio.Event) -> None:

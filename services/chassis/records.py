@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from schemas import cloudevents
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
 
 LOG_APPEND_TIME: Final = 1
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# a day less than a datetime can hold, so that it has room for any offset
+FIRST_MS: Final = (datetime(1, 1, 2, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
+LAST_MS: Final = (datetime(9999, 12, 30, tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Contract)
@@ -43,7 +48,7 @@ class Raw:
             topic=topic,
             partition=record.partition,
             offset=record.offset,
-            at=datetime.fromtimestamp(record.timestamp / 1000, UTC),
+            at=_moment(record.timestamp),
             key=record.key,
             value=record.value,
             headers=tuple((name, content if content is not None else b"") for name, content in record.headers),
@@ -54,6 +59,11 @@ class Raw:
     def traceparent(self) -> str | None:
         """The trace this record belongs to."""
         return cloudevents.first_header(self.headers, tracing.HEADER)
+
+
+def _moment(timestamp_ms: int) -> datetime:
+    """A producer may have written anything, microseconds for example: what no calendar holds is brought into it."""
+    return EPOCH + timedelta(milliseconds=min(max(timestamp_ms, FIRST_MS), LAST_MS))
 
 
 @dataclass(frozen=True, slots=True)

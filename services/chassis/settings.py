@@ -5,6 +5,7 @@ Whatever is wrong or missing is said at once, in one message.
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from services.chassis.logs import Format
 
 PREFIX: Final = "NPS_"
 FILE_SUFFIX: Final = "_FILE"
+MASTER_KEY_BYTES: Final = 32
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -140,6 +142,17 @@ class SealedSettings(SqlSettings):
         default=None, description="database of the keyring; a SQLite file in the state folder if not set"
     )
     master_key: SecretStr = Field(description="32 bytes in base64 that wrap every key; losing it loses the data")
+
+    @field_validator("master_key")
+    @classmethod
+    def _wraps_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            size = len(base64.b64decode(value.get_secret_value(), validate=True))
+        except ValueError as error:
+            raise ValueError("not base64") from error
+        if size != MASTER_KEY_BYTES:
+            raise ValueError(f"{size} bytes, must be {MASTER_KEY_BYTES}")
+        return value
 
 
 def load(settings: type[S], **given: Any) -> S:  # values of any type, checked by the model

@@ -63,6 +63,8 @@ class Database:
         self.engine: Final = engine
         # In one process writers queue here rather than poll SQLite's lock, which is neither fair nor quick.
         self._writer: Final = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        # Of a file nothing but SQLite's own errors is about the database; of a server everything the network says is.
+        self._translated: Final = _Translated(ConnectionError if engine.dialect.name == "sqlite" else OSError)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -72,7 +74,7 @@ class Database:
             Transient: if the database cannot be reached or stays locked.
         """
         async with self._writer or nullcontext():
-            with _Translated():
+            with self._translated:
                 async with self.engine.begin() as connection:
                     yield connection
 
@@ -83,7 +85,7 @@ class Database:
         Raises:
             Transient: if the database cannot be reached.
         """
-        with _Translated():
+        with self._translated:
             async with self.engine.connect() as connection:
                 await connection.execution_options(**{READ_ONLY: True})
                 async with connection.begin():
@@ -100,18 +102,22 @@ class Database:
 
 
 class _Translated:
-    """Turns the driver's ways of saying "not now" into Transient."""
+    """Turns the driver's ways of saying "not now" into Transient, and what the network says of a server."""
+
+    def __init__(self, network: type[OSError]) -> None:
+        self._not_now: Final = (OperationalError, InterfaceError, PoolTimeout, TimeoutError, network)
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OperationalError | InterfaceError | PoolTimeout | ConnectionError | TimeoutError):
+        if isinstance(error, self._not_now):
             raise Transient(f"database: {type(getattr(error, 'orig', error)).__name__}") from error
-        if isinstance(error, DBAPIError):
-            state = getattr(error.orig, "sqlstate", None) or ""
-            if error.connection_invalidated or state.startswith(NOT_NOW):
-                raise Transient(f"database: {state or 'the connection was lost'}") from error
+        # asyncpg's errors of connecting come as they are, all others in a DBAPIError
+        state = getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if error is not None and (lost or state.startswith(NOT_NOW)):
+            raise Transient(f"database: {state or 'the connection was lost'}") from error
 
 
 def sqlite_url(folder: Path, name: str) -> str:

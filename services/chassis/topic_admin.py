@@ -97,6 +97,17 @@ class TopicAdmin:
             raise Halt("topics are not as they must be:\n" + "\n".join(problems))
         return made
 
+    async def make(self, missing: Iterable[Wanted]) -> list[str]:
+        """Makes topics that can be waited for; returns the names of what was made.
+
+        Raises:
+            Transient: naming each topic that could not be made, and why.
+        """
+        made, refused = await self._create(list(missing))
+        if refused:
+            raise Transient("topics are missing and could not be made: " + "; ".join(map(str.strip, refused)))
+        return made
+
     async def names(self) -> list[str]:
         """The topics under our prefix, without it."""
         full = await self._client.list_topics()

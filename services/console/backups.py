@@ -1,6 +1,7 @@
-"""Saves and brings back what cannot be rebuilt: databases, keyring, secrets. For the embedded stack and its SQLite.
+"""Saves and brings back what cannot be rebuilt: databases, keyring, secrets; of a stack that stands still its topics.
 
-With PostgreSQL the database's own tools do this; the keyring's database and the master key belong together.
+For the embedded stack and its SQLite. With PostgreSQL the database's own tools do this; the keyring's database and the
+master key belong together.
 """
 
 from __future__ import annotations
@@ -11,28 +12,23 @@ import sqlite3
 import tarfile
 import tempfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
-from infra.local.kafka_broker import is_open
-from infra.local.stack import ENV_FILE, read_env
+from infra.local.stack import ENV_FILE, KAFKA_FOLDER, is_running, read_env, write_env
+from services.console.environment import STATE_DIR
 
 SUFFIX: Final = ".sqlite3"
-BOOTSTRAP: Final = "NPS_KAFKA_BOOTSTRAP"
 
 
 class NotPossible(Exception):
     """Why it cannot be done now."""
 
 
-def is_running(folder: Path) -> bool:
-    """Whether the stack of this folder is up: its Kafka answers."""
-    _, _, port = read_env(folder / ENV_FILE).get(BOOTSTRAP, "").rpartition(":")
-    return port.isdigit() and is_open(int(port))
-
-
 def save(folder: Path, file: Path) -> list[str]:
     """Writes a backup; databases are copied as of one moment each, also while they are in use.
+
+    Topics are in it if the stack stands still: of a running Kafka no copy of its files is sound.
 
     Raises:
         NotPossible: if there is no state to save.
@@ -40,6 +36,7 @@ def save(folder: Path, file: Path) -> list[str]:
     databases = sorted(folder.glob(f"*{SUFFIX}"))
     if not databases:
         raise NotPossible(f"{folder} holds no databases; with PostgreSQL use pg_dump, and keep NPS_MASTER_KEY with it")
+    parts = [*(database.name for database in databases), ENV_FILE]
     with tempfile.TemporaryDirectory() as scratch, tarfile.open(file, "w:gz") as archive:
         file.chmod(0o600)
         for database in databases:
@@ -51,7 +48,10 @@ def save(folder: Path, file: Path) -> list[str]:
                 source.backup(to)
             archive.add(copy, database.name)
         archive.add(folder / ENV_FILE, ENV_FILE)
-    return [*(database.name for database in databases), ENV_FILE]
+        if (folder / KAFKA_FOLDER).is_dir() and not is_running(folder):
+            archive.add(folder / KAFKA_FOLDER, KAFKA_FOLDER)
+            parts.append(KAFKA_FOLDER)
+    return parts
 
 
 def load(folder: Path, file: Path) -> list[str]:
@@ -64,33 +64,40 @@ def load(folder: Path, file: Path) -> list[str]:
         raise NotPossible("the stack is running: stop it first")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        names = _unpacked(file, Path(scratch))
+        _unpack(file, Path(scratch))
+        parts = sorted(path.name for path in Path(scratch).iterdir())
         for old in folder.glob(f"*{SUFFIX}*"):
             old.unlink()
-        for name in names:
-            (Path(scratch) / name).replace(folder / name)
-    return names
+        if KAFKA_FOLDER in parts:
+            shutil.rmtree(folder / KAFKA_FOLDER, ignore_errors=True)
+        for part in parts:
+            (Path(scratch) / part).replace(folder / part)
+    write_env(folder / ENV_FILE, read_env(folder / ENV_FILE) | {STATE_DIR: str(folder.absolute())})
+    return parts
 
 
-def _unpacked(file: Path, folder: Path) -> list[str]:
+def _unpack(file: Path, folder: Path) -> None:
     """Writes the content of a backup to a folder, once all of it is known to be ours."""
     try:
         with tarfile.open(file) as archive:
-            members = archive.getmembers()
-            names = [member.name for member in members]
-            if ENV_FILE not in names or not all(member.isreg() and _is_ours(member.name) for member in members):
+            members = [member for member in archive.getmembers() if not member.isdir()]
+            names = [PurePosixPath(member.name) for member in members]
+            if PurePosixPath(ENV_FILE) not in names or not all(map(_is_ours, names)):
                 raise NotPossible(f"{file} is no backup of nps-loop")
-            for member in members:
-                content = archive.extractfile(member)
-                assert content is not None  # a regular file
-                copy = folder / member.name
+            for member, name in zip(members, names, strict=True):
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None:
+                    raise NotPossible(f"{file} is no backup of nps-loop: {name} is no file")
+                copy = folder / name
+                copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 copy.touch(mode=0o600)
                 with copy.open("wb") as to:
                     shutil.copyfileobj(content, to)
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise NotPossible(f"{file} is no archive that can be read: {error}") from error
-    return names
 
 
-def _is_ours(name: str) -> bool:
-    return name == ENV_FILE or (name.endswith(SUFFIX) and name == Path(name).name)
+def _is_ours(name: PurePosixPath) -> bool:
+    if len(name.parts) == 1:
+        return name.name == ENV_FILE or name.suffix == SUFFIX
+    return name.parts[0] == KAFKA_FOLDER and ".." not in name.parts

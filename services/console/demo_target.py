@@ -19,6 +19,7 @@ from infra.local.stack import Ports, Stack, read_env, resident_mib
 from services.chassis.failures import Transient
 from services.chassis.kafka import Kafka
 from services.chassis.settings import ServiceSettings, load
+from services.console import environment
 from services.console.showing import err
 
 MADE_FOR: Final = "made for the demo"
@@ -74,7 +75,7 @@ class EmbeddedTarget(Target):
 
     async def start(self) -> None:
         """Starts the stack."""
-        os.environ.update(self._stack.env)
+        environment.replace(self._stack.env)
         await asyncio.to_thread(self._stack.start, lambda what: err.print(what, style="dim", highlight=False))
         self.kafka = Kafka(load(ServiceSettings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -21,10 +22,10 @@ from services.chassis.clock import SystemClock
 from services.chassis.failures import Halt, Transient
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import open_keyring
-from services.chassis.settings import BadSettings, SealedSettings, ServiceSettings, load
+from services.chassis.settings import BadSettings, SealedSettings, ServiceSettings, SqlSettings, load
 from services.chassis.topic_admin import open_topic_admin, wanted_topic
 from services.console import environment
-from services.console.serving import NAMES, business_of, settings_of
+from services.console.serving import NAMES, PAUSABLE, business_of, settings_of
 from services.monitor.kafka_pipeline import open_pipeline
 from services.monitor.pipeline import Pipeline
 
@@ -53,6 +54,7 @@ async def look() -> list[Finding]:
         ("keyring", _keyring),
         ("services", _services),
         ("the line", _line),
+        ("pauses", _pauses),
     ):
         found += await _checked(what, check)
     return found + _memory()
@@ -129,6 +131,18 @@ async def _line() -> list[Finding]:
         *(Finding(f"lag of {one.group}", one.records < NOT_MUCH, f"{one.records} records") for one in found.groups),
         Finding("dead letters", ok=True, told=dead),
     ]
+
+
+async def _pauses() -> list[Finding]:
+    """What is held back on purpose. Where each service has a database of its own, this is not the place to ask."""
+    if load(SqlSettings).sql_url:
+        return []
+    held = []
+    for what, service in PAUSABLE.items():
+        paused = importlib.import_module(f"services.{service}.commands").paused
+        for tenant, since in (await paused(load(settings_of(service)), SystemClock())).items():
+            held.append(f"{what} of {'every tenant' if tenant == '*' else tenant} since {since:%Y-%m-%d %H:%M}Z")
+    return [Finding("pauses", ok=True, told="; ".join(held) or "none")]
 
 
 def _memory() -> list[Finding]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import importlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from infra.local.kafka_broker import KafkaDown
+from infra.local.stack import stopped_kafka
 from schemas.topic import dead_letters_of
 from schemas.topics import CATALOGUE
 from services.chassis.clock import SystemClock
@@ -18,11 +21,10 @@ from services.chassis.settings import SealedSettings, ServiceSettings, load
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_topic
 from services.console import dead_letters, environment
 from services.console.answers import AsJson, Tenant
-from services.console.serving import Exit, business_of, settings_of
+from services.console.serving import PAUSABLE, Exit, business_of, settings_of
 from services.console.showing import fail, finish, out, show_json, show_table
 
 RECOVERABLE: Final = ("intake", "routing", "delivery", "outreach")
-PAUSABLE: Final = {"mail": "delivery", "tasks": "outreach"}
 
 keys = typer.Typer(help="API keys of senders.", no_args_is_help=True)
 topics = typer.Typer(help="Kafka topics.", no_args_is_help=True)
@@ -219,13 +221,16 @@ OfTenant = Annotated[str | None, typer.Option(help="of one tenant alone")]
 
 def pause(what: What, tenant: OfTenant = None) -> None:
     """Hold mail or tasks back: everything else goes on, and nothing is lost."""
+    if tenant and not business_of(load(ServiceSettings)).knows(tenant):
+        raise fail(f"no tenant {tenant} in the business file", Exit.REFUSED)
     _of(PAUSABLE[what], "pause", tenant)
     out.print(f"paused: {what} of {tenant or 'every tenant'}", highlight=False)
 
 
 def resume(what: What, tenant: OfTenant = None) -> None:
     """Let mail or tasks go again, what was held back first."""
-    _of(PAUSABLE[what], "resume", tenant)
+    if not _of(PAUSABLE[what], "resume", tenant):
+        raise fail(f"{what} of {tenant or 'every tenant'}: no such pause; nps doctor shows them", Exit.REFUSED)
     out.print(f"resumed: {what} of {tenant or 'every tenant'}", highlight=False)
 
 
@@ -254,11 +259,23 @@ def recover(
         raise fail(f"{service}: not one of {', '.join(RECOVERABLE)} or all", Exit.USAGE)
     if not yes:
         typer.confirm("Every replica of the service must be stopped. Are they?", abort=True)
-    for name in RECOVERABLE if service == "all" else (service,):
-        environment.adopt()
-        out.print(f"{name}: {finish(_recover(name))}", highlight=False)
-    if lost_keys:
-        out.print(f"keys given up: {finish(_give_up_keys())}", highlight=False)
+    environment.adopt()
+    with _kafka_of_the_stack():
+        if lost_keys:  # first: what cannot be opened would stop a recovery
+            out.print(f"keys given up: {finish(_give_up_keys())}", highlight=False)
+        for name in RECOVERABLE if service == "all" else (service,):
+            out.print(f"{name}: {finish(_recover(name))}", highlight=False)
+
+
+@contextmanager
+def _kafka_of_the_stack() -> Iterator[None]:
+    """Starts the embedded Kafka for as long as the block lasts, if there is one and the stack does not run."""
+    folder = environment.state_folder()
+    try:
+        with stopped_kafka(folder):
+            yield
+    except KafkaDown as error:
+        raise fail(str(error), Exit.UNAVAILABLE) from error
 
 
 async def _recover(name: str) -> str:

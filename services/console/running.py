@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 from datetime import UTC, datetime
@@ -12,7 +11,18 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from infra.local.stack import API_KEY, BASE_PORT, ENV_FILE, KAFKA_PORT, Ports, Stack, StackDown, write_env
+from infra.local.stack import (
+    API_KEY,
+    BASE_PORT,
+    ENV_FILE,
+    KAFKA_FOLDER,
+    KAFKA_PORT,
+    Ports,
+    Stack,
+    StackDown,
+    is_running,
+    write_env,
+)
 from services.chassis.clock import SystemClock
 from services.chassis.settings import load
 from services.console import backups, environment, samples
@@ -20,6 +30,7 @@ from services.console.serving import NAMES, Exit, business_of, serve, settings_o
 from services.console.showing import called, err, fail, finish, out, show_json, show_table
 
 CHANNELS: Final = ("email", "website", "in_app", "sms", "phone", "chatbot")
+KEPT: Final = ("NPS_BUSINESS_FILE", "NPS_LOG_LEVEL", "NPS_LOG_FORMAT")
 SAMPLES_MADE: Final = "samples-made"
 LOOK_EVERY_S: Final = 1.0
 
@@ -38,8 +49,11 @@ def up(
 ) -> None:
     """Run the whole loop on this machine: Kafka, SQLite, every service, both sandboxes. Ctrl-C stops it."""
     folder = environment.state_folder()
-    stack = Stack(folder, Ports(kafka_port, kafka_port + 1, port))
-    os.environ.update(stack.env)
+    try:
+        stack = Stack(folder, Ports(kafka_port, kafka_port + 1, port))
+    except StackDown as error:
+        raise fail(str(error), Exit.UNAVAILABLE) from error
+    environment.replace(stack.env, KEPT)
     try:
         stack.start(lambda what: err.print(what, style="dim", highlight=False))
         finish(_run_up(stack, with_samples=with_samples))
@@ -165,7 +179,7 @@ def reset(
     folder = environment.state_folder()
     if not (folder / ENV_FILE).exists():
         raise fail(f"{folder} holds no state", Exit.REFUSED)
-    if backups.is_running(folder):
+    if is_running(folder):
         raise fail("the stack is running: stop it first", Exit.REFUSED)
     if not yes:
         typer.confirm(f"Delete {folder.absolute()} with every answer in it?", abort=True)
@@ -176,9 +190,11 @@ def reset(
 def backup(
     file: Annotated[Path, typer.Argument(help="where to write it, a .tar.gz")],
 ) -> None:
-    """Save databases, keyring and master key. Kafka's topics have their own replication."""
+    """Save databases, keyring, master key, and the topics of a stack that stands still."""
     saved = _guarded(backups.save, environment.state_folder(), file)
     out.print(f"saved: {', '.join(saved)}", highlight=False)
+    if KAFKA_FOLDER not in saved:
+        err.print("Topics are not in it, since the stack runs: stop it first to save them too.", style="yellow")
     err.print(
         "This file holds the master key: whoever has it can read every answer. Without it, what is sealed is lost for "
         "good: names, addresses and comments; counts stay.",
@@ -191,12 +207,14 @@ def restore(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
-    """Bring back databases, keyring and master key. Services then ask for `nps recover`."""
+    """Bring back what a backup holds. Where that is not the topics, services ask for `nps recover`."""
     folder = environment.state_folder()
     if not yes:
         typer.confirm(f"Replace the databases in {folder.absolute()}?", abort=True)
     brought = _guarded(backups.load, folder, file)
-    out.print(f"restored: {', '.join(brought)}\nnow run: {called()} recover", highlight=False)
+    out.print(f"restored: {', '.join(brought)}", highlight=False)
+    if KAFKA_FOLDER not in brought:
+        out.print(f"now run: {called()} recover", highlight=False)
 
 
 def _guarded(work: Any, folder: Path, file: Path) -> list[str]:  # one of two functions with the same signature

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from services.chassis.lifecycle import Assembly
 
 NAMES: Final = ("intake", "scoring", "routing", "delivery", "outreach", "monitor")
+PAUSABLE: Final = {"mail": "delivery", "tasks": "outreach"}
 SHIPPED: Final = Path(str(files("schemas"))) / "nps.yaml"
 
 Opening = Callable[[Any, Business, Clock], "AbstractAsyncContextManager[Assembly]"]

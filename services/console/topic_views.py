@@ -39,10 +39,8 @@ async def newest(kafka: Kafka, topic: Topic[C], wanted: Callable[[C], bool]) -> 
             if raw.value is None:
                 found.pop(raw.key, None)
                 continue
-            payload = topic.decode(raw.headers, raw.value)
-            if wanted(payload):
-                found[raw.key] = payload
-    return list(found.values())
+            found[raw.key] = topic.decode(raw.headers, raw.value)
+    return [payload for payload in found.values() if wanted(payload)]
 
 
 @dataclass(frozen=True, slots=True)

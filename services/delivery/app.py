@@ -17,7 +17,7 @@ from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.metrics import CHASSIS_METRICS, ChassisMetric, Metrics
 from services.chassis.sql_service import Handler, Outline, open_sql_service
 from services.chassis.web import ON_ERROR, ops_routes
-from services.delivery import READS, WRITES
+from services.delivery import READS, WRITES, sql_fingerprints
 from services.delivery.going_live import check_may_go_live, unsubscribe_base
 from services.delivery.handlers import Delivering
 from services.delivery.letters import Letters
@@ -37,7 +37,7 @@ async def delivery(settings: DeliverySettings, business: Business, clock: Clock)
     """Delivery, ready to run.
 
     Raises:
-        Halt: if real mail would go out before everything that needs is set.
+        Halt: if real mail would go out before everything that needs is set, or the keyring was lost.
     """
     metrics: Metrics[ChassisMetric | DeliveryMetric] = Metrics(CHASSIS_METRICS, DELIVERY_METRICS)
     sections = business.sections("delivery", DeliverySection)
@@ -48,6 +48,7 @@ async def delivery(settings: DeliverySettings, business: Business, clock: Clock)
         open_keyring(settings, clock) as keyring,
         open_sendgrid_mailer(settings, clock) as mailer,
     ):
+        await sql_fingerprints.check(service.database, keyring)
         service.frame.health.add_probe("keyring", keyring.probe)
         delivering = Delivering(sections, keyring, clock, metrics)
         letters = Letters(sections, keyring, templates, unsubscribe_base(settings))

@@ -301,9 +301,18 @@ def recovered(delivery: Delivery) -> Entry:
 
 
 def completed(entry: Entry, message: Message) -> Entry:
-    """A recovered mail with the content of the command it follows, which deliveries do not tell."""
-    followed = message.command == entry.kind and message.revision <= entry.revision
-    return with_content(entry, message) if followed and entry.sealed is None else entry
+    """A recovered mail with what deliveries do not tell: the content of the command it follows.
+
+    Of a mail that may be out that command may have come too late, and counts only if the mail turns out not to be out.
+    Template and recipient stay those that were published.
+    """
+    newest = message.revision == entry.revision
+    if newest and entry.state in MAY_BE_OUT:
+        entry = replace(entry, late=message)
+    followed = newest or (entry.state not in NOTHING_OUT and entry.sealed is None)
+    if not followed or message.command != entry.kind or message.revision > entry.revision:
+        return entry
+    return replace(with_content(entry, message), template=entry.template, subject=entry.subject)
 
 
 def _changed(

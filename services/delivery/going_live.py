@@ -7,6 +7,7 @@ anything else delivery refuses to start before everything it needs is set.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,14 +17,14 @@ from services.delivery.settings import DeliverySection, DeliverySettings, Sender
 
 PROVIDERS_OWN: Final = ("sendgrid.com", "sendgrid.net", "twilio.com")
 SANDBOX_UNSUBSCRIBE_URL: Final = "http://127.0.0.1:{port}"
-RESERVED: Final = ("example.com", "example.net", "example.org", ".example", ".invalid", ".test", ".localhost")
+RESERVED: Final = ("example.com", "example.net", "example.org", "example", "invalid", "test", "localhost")
 """Names nobody can have mail at (RFC 2606)."""
 
 
 def speaks_to_sandbox(settings: DeliverySettings) -> bool:
     """Whether mails stay on the sandbox, whatever they say."""
     host = (urlsplit(settings.sendgrid_url).hostname or "").rstrip(".").lower()
-    if any(host == own or host.endswith("." + own) for own in PROVIDERS_OWN):
+    if _is_under(host, PROVIDERS_OWN):
         return False
     return settings.sendgrid_sandbox or _is_loopback(host)
 
@@ -73,11 +74,15 @@ def _missing_in(section: DeliverySection) -> list[str]:
     found = []
     if section.sender is None:
         found.append("sender: email, name and postal address")
-    elif section.sender.email.lower().endswith(RESERVED):
+    elif _is_under(section.sender.email.rpartition("@")[2].lower(), RESERVED):
         found.append("sender.email: an address of your own")
     if not section.live and not section.allow_list:
         found.append("allow_list or live: whom to write to, or live: true for everybody")
     return found
+
+
+def _is_under(host: str, domains: Collection[str]) -> bool:
+    return any(host == domain or host.endswith("." + domain) for domain in domains)
 
 
 def _is_loopback(host: str) -> bool:

@@ -20,7 +20,7 @@ from services.chassis.keyring import Keyring
 from services.chassis.metrics import ChassisMetric, Metrics
 from services.chassis.records import Cause, Outgoing, outgoing
 from services.chassis.sql import Transaction
-from services.delivery import sql_ledger, sql_suppressions
+from services.delivery import sql_fingerprints, sql_ledger, sql_suppressions
 from services.delivery.domain import MEANS, OBJECTS, Entry, command, observed
 from services.delivery.metrics import DeliveryMetric
 from services.delivery.settings import DeliverySection
@@ -81,7 +81,7 @@ class Delivering:
             entries[key] = entry
             changes.append(entry)
         await sql_ledger.save(transaction, {(e.tenant, e.delivery_id): e for e in changes}.values())
-        await sql_suppressions.note(transaction, words)
+        await self.heed(transaction, words)
         return self.published(changes)
 
     async def on_consents(self, transaction: Transaction, batch: Batch[Consent]) -> Sequence[Outgoing]:
@@ -94,8 +94,13 @@ class Delivering:
             if consent.granted:
                 linked |= (await self.keyring.subjects_of(consent.tenant, [consent.subject]))[consent.subject]
             words += [Word(consent.tenant, one, "opt_out", consent.at, consent.granted) for one in sorted(linked)]
-        await sql_suppressions.note(transaction, words)
+        await self.heed(transaction, words)
         return ()
+
+    async def heed(self, transaction: Transaction, words: Sequence[Word]) -> None:
+        """Remembers whom not to write to, and under which secrets their hashes stand."""
+        await sql_suppressions.note(transaction, words)
+        await sql_fingerprints.note(transaction, self.keyring, (word.tenant for word in words))
 
     def published(self, changes: Iterable[Entry]) -> list[Outgoing]:
         """Each change as a record, counted."""

@@ -19,7 +19,7 @@ from services.chassis.consuming import Batch
 from services.chassis.records import Outgoing, Raw, Received
 from services.chassis.recovering import Replay
 from services.chassis.sql import Transaction
-from services.delivery import sql_ledger, sql_suppressions
+from services.delivery import sql_fingerprints, sql_ledger
 from services.delivery.domain import OBJECTS, Entry, command, completed, lost, recovered
 from services.delivery.handlers import Delivering
 from services.delivery.sql_ledger import ResponseKey
@@ -48,6 +48,7 @@ class Recovery:
     async def run(self) -> list[Outgoing]:
         """Rebuilds the ledger; returns the changes to publish."""
         await sql_ledger.clear(self.transaction)
+        await sql_fingerprints.clear(self.transaction)
         async for deliveries in self.replay.batches(DELIVERIES):
             await self._take_deliveries([received.payload for received in deliveries])
         records: list[Outgoing] = []
@@ -73,7 +74,7 @@ class Recovery:
         await sql_ledger.add(self.transaction, [entry for key, entry in entries.items() if key not in known])
         await sql_ledger.save(self.transaction, [entry for key, entry in entries.items() if key in known])
         self.found = replace(self.found, mails=self.found.mails + len(entries.keys() - known.keys()))
-        await sql_suppressions.note(
+        await self.delivering.heed(
             self.transaction,
             [
                 Word(one.tenant, one.subject, OBJECTS[one.state], one.at)

@@ -51,6 +51,14 @@ SUPPRESSIONS: Final = Table(
 )
 """`about` is the hash of an address or a subject. In force while `since` is set and later than `lifted_at`."""
 
+FINGERPRINTS: Final = Table(
+    "fingerprints",
+    DELIVERY,
+    Column("tenant", String(63), primary_key=True),
+    Column("fingerprint", String(32), nullable=False),
+)
+"""Of the secret each tenant's suppressions were hashed under."""
+
 PAUSES: Final = Table(
     "pauses",
     DELIVERY,

@@ -18,7 +18,7 @@ from services.chassis.records import Outgoing
 from services.chassis.sql import Transaction
 from services.chassis.sql_service import SqlService
 from services.chassis.web import body_of
-from services.delivery import sql_ledger, sql_suppressions
+from services.delivery import sql_ledger
 from services.delivery.domain import Entry, observed
 from services.delivery.going_live import sender_of
 from services.delivery.handlers import Delivering, objections
@@ -87,7 +87,7 @@ class Unsubscribing:
             type="unsubscribe",
             occurred_at=now,
         )
-        await sql_suppressions.note(transaction, objections(entry, event))
+        await self.delivering.heed(transaction, objections(entry, event))
         after = observed(entry, event.type, now)
         if isinstance(after, str):
             return ()

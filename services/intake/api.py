@@ -165,17 +165,9 @@ class Api:
         if one is None:
             raise Malformed.of("customer_id", "one of customer_id, email and phone is required")
         now = self.frame.clock.now()
-        consent = Consent(
-            tenant=tenant,
-            subject=one.subject,
-            purpose=given.purpose,
-            granted=given.granted,
-            source=given.source,
-            evidence=given.evidence,
-            at=given.at or now,
-        )
         cause = Cause("intake", now, request.headers.get(tracing.HEADER))
-        await self.frame.publisher.publish([outgoing(CONSENTS, consent, str(uuid4()), cause)])
+        consents = [_consent(given, tenant, value, now) for value, _ in one.identifiers]
+        await self.frame.publisher.publish([outgoing(CONSENTS, each, str(uuid4()), cause) for each in consents])
         return _response(_done(StatusAccepted()))
 
     async def _tenant(self, request: Request) -> str:
@@ -233,6 +225,19 @@ class Api:
         sound = [item for item in arrivals if isinstance(item, Arrival)]
         admitted = iter(await self.door.admit(sound, self.frame.clock.now()))
         return [item if isinstance(item, Malformed) else next(admitted) for item in arrivals]
+
+
+def _consent(given: ConsentGiven, tenant: str, subject: str, now: datetime) -> Consent:
+    """The word about one identifier: who names several means each, whether or not they are linked yet."""
+    return Consent(
+        tenant=tenant,
+        subject=subject,
+        purpose=given.purpose,
+        granted=given.granted,
+        source=given.source,
+        evidence=given.evidence,
+        at=given.at or now,
+    )
 
 
 def _arrival(came: Came, index: int, sent: Sent) -> Arrival | Malformed:

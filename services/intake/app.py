@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.positions import Positions
 from services.chassis.web import ops_routes
 from services.intake.api import Api
+from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.domain import Arrival
 from services.intake.handlers import Eraser, Inbound
 from services.intake.inbound import decoder
@@ -28,6 +29,7 @@ from services.intake.sql_requests import SqlRequests
 from services.intake.webhooks import Webhooks
 
 FORGET_EVERY: Final = timedelta(minutes=10)
+FORGET_AGAIN_AFTER: Final = timedelta(seconds=10)
 
 
 @asynccontextmanager
@@ -43,6 +45,7 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
             "inbound": _consumer(opened, inbound).run,
             "deleting": inbound.delete_taken,
             "erasing": Eraser(frame, opened.keyring).run,
+            "dead letters": DeadLetterTopics(frame).run,
             "forgetting": _Forgetting(requests, clock, frame.health).run,
         }
         yield Assembly(loops, web)
@@ -69,10 +72,13 @@ class _Forgetting:
         self._health = health
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Looks every ten minutes, until stopped."""
+        """Looks every ten minutes, and sooner after the database was away, until stopped."""
+        due = self._clock.now()
         while not stop.is_set():
-            await self._requests.forget_old(self._clock.now())
-            try:
-                await asyncio.wait_for(stop.wait(), FORGET_EVERY.total_seconds())
-            except TimeoutError:
-                continue
+            with self._health.pausing("forgetting"):
+                now = self._clock.now()
+                if now >= due:
+                    await self._requests.forget_old(now)
+                    due = now + FORGET_EVERY
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), FORGET_AGAIN_AFTER.total_seconds())

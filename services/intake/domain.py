@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -63,6 +64,25 @@ class Arrival:
     def source_name(self) -> str:
         """Who numbers: revisions of one source are compared, never those of two."""
         return self.submission.source or self.source or NO_SOURCE
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Which segments of a tenant are told apart: pairs of key and value, and keys that have such a value."""
+
+    pairs: frozenset[SegmentPair]
+    keys: frozenset[str]
+
+    def bounded(self, segments: Mapping[str, str], overflow: str) -> dict[str, str]:
+        """Segments within the bound: a value beyond it is the overflow, a key that has no value within is left out.
+
+        Senders choose keys as freely as values; a key with nothing but the overflow would tell nothing.
+        """
+        return {
+            key: value if (key, value) in self.pairs else overflow
+            for key, value in segments.items()
+            if key in self.keys
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from services.chassis.keyring import Claim, Identified, Identity, Key, Keyring
 from services.chassis.publishing import Publisher
 from services.chassis.records import Cause, Outgoing, outgoing
 from services.intake.domain import (
+    Admitted,
     Arrival,
     Settled,
     check,
@@ -80,19 +81,16 @@ class Door:
         return arrival
 
     def _settled(
-        self, arrival: Arrival, numbering: set[tuple[str, str]], told_apart: dict[str, set[tuple[str, str]]]
+        self, arrival: Arrival, numbering: set[tuple[str, str]], told_apart: dict[str, Admitted]
     ) -> Settled | Malformed:
         overflow = self.sections.of(arrival.tenant).segments.overflow
-        known = told_apart[arrival.tenant]
-        segments = {
-            key: value if (key, value) in known else overflow for key, value in arrival.submission.segments.items()
-        }
+        segments = told_apart[arrival.tenant].bounded(arrival.submission.segments, overflow)
         try:
             return Settled(arrival, revision_of(arrival, source_numbers=_source(arrival) in numbering), segments)
         except Malformed as error:
             return error
 
-    async def _told_apart(self, arrivals: Sequence[Arrival]) -> dict[str, set[tuple[str, str]]]:
+    async def _told_apart(self, arrivals: Sequence[Arrival]) -> dict[str, Admitted]:
         wanted: dict[str, set[tuple[str, str]]] = {}
         for arrival in arrivals:
             wanted.setdefault(arrival.tenant, set()).update(arrival.submission.segments.items())
@@ -133,11 +131,15 @@ def _source(arrival: Arrival) -> tuple[str, str]:
 
 
 def _claim(settled: Settled, one: Identified | None) -> Claim | None:
-    """The key this answer needs; none where there is nothing to seal."""
+    """The key this answer needs; none where there is nothing to seal.
+
+    The answer's own key, under which a late comment without a name is sealed, is erased with whoever gave the answer.
+    """
     arrival = settled.arrival
     if personal_data(arrival.submission).is_empty():
         return None
-    return Claim(arrival.tenant, one.subject if one else f"response:{arrival.response_id}", one)
+    own = f"response:{arrival.response_id}"
+    return Claim(arrival.tenant, one.subject, one, own) if one else Claim(arrival.tenant, own)
 
 
 def _outgoing(accepted: Response, arrival: Arrival, now: datetime) -> Outgoing:

@@ -24,12 +24,15 @@ from services.intake.domain import Arrival
 from services.intake.door import Door
 
 if TYPE_CHECKING:
+    from aiokafka.admin import AIOKafkaAdminClient
+
     from services.chassis.frame import Frame
     from services.chassis.keyring import Keyring
     from services.chassis.metrics import Metrics
     from services.intake.metrics import AnyMetric
 
 DELETE_EVERY: Final = timedelta(seconds=10)
+AGAIN_AFTER: Final = timedelta(seconds=1)
 
 _log = logger("intake")
 
@@ -42,7 +45,7 @@ class Inbound:
     door: Door
     database: Database
     positions: Positions
-    _taken: dict[tuple[str, int], int] = field(default_factory=dict)
+    _taken: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)  # from and up to, not yet deleted
 
     async def __call__(self, batch: Batch[Arrival]) -> None:
         """Durable on return, and the position with it; what is refused becomes a dead letter."""
@@ -56,7 +59,8 @@ class Inbound:
                 await batch.refuse(record.raw, result)
         async with self.database.begin() as transaction:
             await self.positions.advance(transaction, (batch.topic, batch.partition), batch.start, batch.end)
-        self._taken[batch.topic, batch.partition] = batch.end
+        start, _ = self._taken.get((batch.topic, batch.partition), (batch.start, batch.end))
+        self._taken[batch.topic, batch.partition] = start, batch.end
 
     async def delete_taken(self, stop: asyncio.Event) -> None:
         """Deletes raw records that are in, on topics of our own making: they hold personal data in clear."""
@@ -64,32 +68,42 @@ class Inbound:
             self.frame.health.turned("deleting")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), DELETE_EVERY.total_seconds())
-            await self._delete()
+            with self.frame.health.pausing("deleting"):
+                await self._delete()
         self.frame.health.ended("deleting")
 
     async def _delete(self) -> None:
         own = await sql_registers.own_channels(self.database)
-        taken = {place: self._taken.pop(place) for place in list(self._taken) if place[0] in own}
-        if not taken:
+        topics = sorted({topic for topic, _ in self._taken} & own)
+        if not topics:
             return
-        kafka = self.frame.kafka
-        admin = kafka.admin()
+        admin = self.frame.kafka.admin()
         try:
             await admin.start()
-            await admin.delete_records(
-                {
-                    TopicPartition(kafka.topic(topic), number): RecordsToDelete(end)
-                    for (topic, number), end in taken.items()
-                }
-            )
+            for topic in topics:
+                await self._delete_of(topic, admin)
         except KafkaError as error:
             _log.warning("inbound.not_deleted", reason=type(error).__name__)
-            return
         finally:
             await admin.close()
+
+    async def _delete_of(self, topic: str, admin: AIOKafkaAdminClient) -> None:
+        """Deletes of one topic; what fails is kept in mind for the next time, and holds up no other topic."""
+        spans = {place: span for place, span in self._taken.items() if place[0] == topic}
+        full = self.frame.kafka.topic(topic)
+        try:
+            await admin.delete_records(
+                {TopicPartition(full, number): RecordsToDelete(end) for (_, number), (_, end) in spans.items()}
+            )
+        except KafkaError as error:
+            _log.warning("inbound.not_deleted", topic=topic, reason=type(error).__name__)
+            return
         metrics: Metrics[AnyMetric] = self.frame.metrics
-        for topic, _ in taken:
-            metrics.count("nps_inbound_deleted_total", topic=topic)
+        for place, (start, end) in spans.items():
+            metrics.count("nps_inbound_deleted_total", end - start, topic=topic)
+            _, latest = self._taken.pop(place)
+            if latest > end:
+                self._taken[place] = end, latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,16 @@ class Eraser:
     keyring: Keyring
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Follows `nps.erasures` from its start."""
+        """Follows `nps.erasures`; from its start again after Kafka or the keyring was away."""
+        while not stop.is_set():
+            self.frame.health.turned("erasing")
+            with self.frame.health.pausing("erasing"):
+                await self._follow(stop)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), AGAIN_AFTER.total_seconds())
+        self.frame.health.ended("erasing")
+
+    async def _follow(self, stop: asyncio.Event) -> None:
         metrics: Metrics[AnyMetric] = self.frame.metrics
         async with open_reader(self.frame.kafka) as reader:
             await reader.assign([ERASURES.name])
@@ -114,4 +137,4 @@ class Eraser:
                         continue
                     await self.keyring.erase(order.tenant, order.subjects)
                     metrics.count("nps_erasures_total")
-        self.frame.health.ended("erasing")
+                self.frame.health.goes_on("erasing")

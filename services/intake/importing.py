@@ -1,6 +1,7 @@
 """Answers out of files: CSV with columns named as the fields of an answer, or NDJSON with one answer a line.
 
-Good rows go in, bad ones into a reject file with line and reason. The same file imported twice counts once: a row
+Good rows go in, bad ones into a reject file of the same form, with line and reason; what stands there for people to
+read is passed over when that file is imported. The same file imported twice counts once: a row
 without an id gets one from the file's digest and its number.
 """
 
@@ -9,13 +10,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import TextIOWrapper
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, Final, Self
+
+from pydantic_core import from_json, to_json
 
 from schemas.malformed import Malformed
 from schemas.response import Submission
@@ -36,6 +40,14 @@ FLAGS: Final = frozenset({"callback_requested", "solicited", "test", "history"})
 INTEGERS: Final = frozenset({"score", "revision"})
 NESTED: Final = frozenset({"segments", "attributes", "agent"})
 COLUMNS: Final = frozenset(Submission.model_fields) - NESTED
+LINE: Final = "line"
+REASON: Final = "reason"
+UNREADABLE: Final = "unreadable"
+"""Holds, in a reject file, a whole row that cannot be divided into its columns."""
+
+NOTES: Final = (LINE, REASON, UNREADABLE)
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 Cells = dict[str, Any]  # JSON values of an answer to be
 
@@ -51,11 +63,11 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file: its number, the line it begins on, and what it says, or why it says nothing."""
+    """One row of a file: its number, the line it begins on, its cells as they are, and its answer or why it is none."""
 
     number: int
     line: int
-    original: dict[str, str]
+    original: Cells
     content: Submission | Malformed
 
 
@@ -89,7 +101,7 @@ class Importer:
         self._digest = _digest(path)
         with path.open("rb") as raw, _Rejects(path) as rejects:
             file = TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            rows = _ndjson_rows(file) if path.suffix in {".ndjson", ".jsonl"} else _csv_rows(file)
+            rows = _ndjson_rows(file) if _is_ndjson(path) else _csv_rows(file)
             while group := list(islice(rows, ROWS_AT_ONCE)):
                 await self._take(group, rejects)
                 progress(self.report, raw.tell())
@@ -126,7 +138,7 @@ class _Rejects:
     """The reject file: made at the first bad row, so that a clean import leaves none."""
 
     def __init__(self, source: Path) -> None:
-        self.path = source.with_name(f"{source.stem}.rejected.csv")
+        self.path = source.with_name(f"{source.stem}.rejected{source.suffix if _is_ndjson(source) else '.csv'}")
         self._file: IO[str] | None = None
 
     def __enter__(self) -> Self:
@@ -140,52 +152,120 @@ class _Rejects:
         """Line, reason, and the row as it was."""
         if self._file is None:
             self._file = self.path.open("w", encoding="utf-8", errors="surrogateescape", newline="")
-            self._writer = csv.writer(self._file)
-            self._writer.writerow(["line", "reason", *row.original])
-        self._writer.writerow([row.line, str(error), *row.original.values()])
+            self._write = _json_writer(self._file) if _is_ndjson(self.path) else _csv_writer(self._file, row.original)
+        self._write({LINE: row.line, REASON: str(error), **row.original})
+
+
+def _csv_writer(file: IO[str], columns: Iterable[str]) -> Callable[[Cells], object]:
+    writer = csv.DictWriter(file, [LINE, REASON, *columns])
+    writer.writeheader()
+    return writer.writerow
+
+
+def _json_writer(file: IO[str]) -> Callable[[Cells], object]:
+    return lambda told: file.write(to_json(told, inf_nan_mode="constants").decode() + "\n")
+
+
+class _Lines:
+    """The lines of a file, and those that the row in hand was read from."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._number = 0
+        self._taken: list[str] = []
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._file)
+        self._number += 1
+        if self._taken or line.strip("\r\n"):  # a row begins after the blank lines before it
+            self._taken.append(line)
+        return line
+
+    def take(self) -> tuple[int, str]:
+        """The line the row begins on, and its text; the next row begins after it."""
+        first, text = self._number - len(self._taken) + 1, "".join(self._taken)
+        self._taken = []
+        return first, text
 
 
 def _csv_rows(file: IO[str]) -> Iterator[Row]:
     header = file.readline()
     file.seek(0)
     delimiter = max(DELIMITERS, key=header.count)
-    reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-    _check_columns(reader.fieldnames or ())
-    line = 2
-    number = 0
-    while True:
-        number += 1
+    lines = _Lines(file)
+    reader = csv.DictReader(lines, delimiter=delimiter, strict=True)
+    columns = _checked_columns(reader)
+    lines.take()
+    for number in count(1):
+        cells: dict[str | None, Any] = {}  # csv's cells: text, none where the row is short, a list where it is long
         try:
             cells = next(reader)
+            content = _read(_csv_answer, cells)
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(number, line, {}, Malformed.of("row", f"no CSV: {error}"))
-            line = reader.line_num + 1
-            continue
-        yield Row(number, line, _as_text(cells), _read(_csv_answer, cells))
-        line = reader.line_num + 1
+            content = Malformed.of("row", f"no CSV: {error}")
+        line, text = lines.take()
+        yield Row(number, line, _original(columns, cells, text), content)
 
 
-def _check_columns(columns: Any) -> None:  # csv's field names, typed as anything
-    named = list(columns)
+def _original(columns: Sequence[str], cells: Mapping[str | None, Any], text: str) -> Cells:
+    """The cells by column; of a row that has none, or more than there are columns, its text as a whole."""
+    if not cells or None in cells:
+        return {**dict.fromkeys(columns, ""), UNREADABLE: text.rstrip("\r\n")}
+    return {**{name: cells[name] or "" for name in columns}, UNREADABLE: cells.get(UNREADABLE) or ""}
+
+
+def _checked_columns(reader: csv.DictReader[str]) -> list[str]:
+    """The columns that an answer is made of.
+
+    Raises:
+        Malformed: if the header cannot be read, or names what no answer has.
+    """
+    try:
+        named = list(reader.fieldnames or ())
+    except csv.Error as error:
+        raise Malformed.of("header", f"no CSV: {error}") from error
     if not named:
         raise Malformed.of("header", "the file is empty")
-    unknown = [name for name in named if not _is_column(name)]
+    columns = [name for name in named if name not in NOTES]
+    unknown = [name for name in columns if not _is_column(name)]
     if unknown:
         raise Malformed.of("header", f"unknown column {', '.join(unknown)}; segments are segment.<name>")
     if len(set(named)) != len(named):
         raise Malformed.of("header", "a column stands there twice")
+    return columns
 
 
 def _is_column(name: str) -> bool:
     return name in COLUMNS or name.startswith((SEGMENT, ATTRIBUTE)) or name in {"agent.id", "agent.team"}
 
 
+def _is_ndjson(path: Path) -> bool:
+    return path.suffix in {".ndjson", ".jsonl"}
+
+
 def _ndjson_rows(file: IO[str]) -> Iterator[Row]:
     for number, line in enumerate(file, start=1):
         if line.strip():
-            yield Row(number, number, {"content": line.strip()}, _read(_json_answer, line))
+            yield _json_row(number, line.strip().encode(errors="surrogateescape"))
+
+
+def _json_row(number: int, line: bytes) -> Row:
+    try:
+        told = from_json(line)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        return Row(number, number, {UNREADABLE: line.decode(errors="backslashreplace")}, _read(_json_answer, line))
+    original = {name: value for name, value in told.items() if name not in {LINE, REASON}}
+    noted = not told.keys().isdisjoint(NOTES)
+    answer = {name: value for name, value in told.items() if name not in NOTES}
+    sent = to_json(answer, inf_nan_mode="constants") if noted else line
+    return Row(number, number, original, _read(_json_answer, sent))
 
 
 def _read(parse: Callable[[Any], Submission], content: object) -> Submission | Malformed:
@@ -195,8 +275,8 @@ def _read(parse: Callable[[Any], Submission], content: object) -> Submission | M
         return error
 
 
-def _json_answer(line: str) -> Submission:
-    return decode_json(Submission, line.encode(errors="surrogateescape"))
+def _json_answer(line: bytes) -> Submission:
+    return decode_json(Submission, line)
 
 
 def _csv_answer(cells: dict[str | None, Any]) -> Submission:
@@ -205,7 +285,7 @@ def _csv_answer(cells: dict[str | None, Any]) -> Submission:
     answer: Cells = {}
     for column, cell in cells.items():
         text = (cell or "").strip()
-        if not text or column is None:
+        if not text or column is None or column in NOTES:
             continue
         if not text.isascii() and any("\udc80" <= char <= "\udcff" for char in text):
             raise Malformed.of(column, "not UTF-8")
@@ -214,13 +294,13 @@ def _csv_answer(cells: dict[str | None, Any]) -> Submission:
 
 
 def _place(answer: Cells, column: str, text: str) -> None:
-    """Puts a cell where the answer has it, as what the field is; what does not fx."""
+    """Puts a cell where the answer has it, as what the field is; what does not fit stays text."""
     for prefix, field in ((SEGMENT, "segments"), (ATTRIBUTE, "attributes"), (AGENT, "agent")):
         if column.startswith(prefix):
             answer.setdefault(field, {})[column.removeprefix(prefix)] = text
             return
     if column in INTEGERS:
-        answer[column] = int(text) if text.isascii() and text.lstrip("+-").isdigit() else text
+        answer[column] = int(text) if _INTEGER.fullmatch(text) else text
     elif column == "rating":
         answer[column] = _number(text)
     elif column in FLAGS:
@@ -245,10 +325,6 @@ def _moment(text: str) -> str:
     except ValueError:
         return text
     return moment.isoformat() + ("" if moment.tzinfo else "Z")
-
-
-def _as_text(cells: dict[str | None, Any]) -> dict[str, str]:
-    return {column: cell or "" for column, cell in cells.items() if column is not None}
 
 
 def _digest(path: Path) -> str:

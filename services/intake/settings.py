@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from services.chassis.business import Section
+from services.chassis.failures import Halt
 from services.chassis.settings import SealedSettings
+from services.intake.sources import crm
 
 
 class IntakeSettings(SealedSettings):
@@ -20,6 +22,17 @@ class IntakeSettings(SealedSettings):
     crm_webhook_secret: SecretStr | None = Field(
         default=None, description="secret of the CRM's signed webhook, whsec_...; without it its calls are refused"
     )
+
+    @field_validator("crm_webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            crm.parse_secret(value.get_secret_value())
+        except Halt as error:
+            raise ValueError(str(error).partition(": ")[2]) from error
+        return value
 
 
 class SegmentBound(Section):

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, tuple_
 
 from services.chassis.sql import Database, Transaction
 from services.chassis.sql_dialect import insert_or_ignore, lock, upsert
-from services.intake.domain import SegmentPair
+from services.intake.domain import Admitted, SegmentPair
 from services.intake.tables import CHANNELS, SEGMENTS, SOURCES
 
 
@@ -19,15 +19,18 @@ class SegmentRegister:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._admitted: dict[str, set[SegmentPair]] = {}
+        self._keys: dict[str, set[str]] = {}
 
-    async def admitted(self, tenant: str, wanted: Collection[SegmentPair], most: int) -> set[SegmentPair]:
+    async def admitted(self, tenant: str, wanted: Collection[SegmentPair], most: int) -> Admitted:
         """Those of the wanted segments that are told apart; new ones are admitted while there is room."""
-        known = self._admitted.setdefault(tenant, set())
+        known, keys = self._admitted.setdefault(tenant, set()), self._keys.setdefault(tenant, set())
         unknown = sorted(set(wanted) - known)
         if unknown:
             async with self._database.begin() as transaction:
                 known |= await self._admit(transaction, tenant, unknown, most)
-        return known & set(wanted)
+                keys |= {key for key, _ in known}
+                keys |= await _keys_with_values(transaction, tenant, {key for key, _ in unknown} - keys)
+        return Admitted(frozenset(known & set(wanted)), frozenset(keys & {key for key, _ in wanted}))
 
     async def _admit(
         self, transaction: Transaction, tenant: str, unknown: list[SegmentPair], most: int
@@ -47,6 +50,13 @@ class SegmentRegister:
             rows = [{"tenant": tenant, "key": key, "value": value} for key, value in new]
             await insert_or_ignore(transaction, SEGMENTS, rows)
         return there | set(new)
+
+
+async def _keys_with_values(transaction: Transaction, tenant: str, keys: Collection[str]) -> set[str]:
+    if not keys:
+        return set()
+    wanted = select(SEGMENTS.c.key).where(SEGMENTS.c.tenant == tenant, SEGMENTS.c.key.in_(keys)).distinct()
+    return set((await transaction.execute(wanted)).scalars())
 
 
 async def restore_segments(transaction: Transaction, segments: Mapping[str, Collection[SegmentPair]]) -> None:

@@ -80,7 +80,7 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
         standing,
         revision=decision.response_revision,
         number=decision.number,
-        past=standing.past or decision.outcome == "closed",
+        past=standing.past or decision.reason == "history",
         rule=decision.rule,
         first_decided_at=standing.first_decided_at or decision.decided_at,
     )

@@ -6,6 +6,7 @@ Strange cases, each with its rule:
   a comment arrives before its answer   it waits for it
   a mark of history on a live answer    changes nothing towards people: it was contacted already
   a live revision of a past answer      suppressed(history): the past is never contacted
+  an answer turns out to be past        closed(history), unless it was contacted already
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def decide(
         revision=answer.revision,
         digest=answer.digest,
         number=standing.number + 1,
-        past=standing.past if standing.revision else is_past(answer),
+        past=standing.past or _belongs_to_the_past(answer, standing),
         answer=answer,
         rule=wanted.rule.name if wanted.rule else None,
         first_decided_at=standing.first_decided_at or now,
@@ -96,7 +97,8 @@ def decide(
 def _again(answer: Response, standing: Standing) -> Noted | Ignored:
     """The same revision once more. After a recovery what it says is not known any more, and is noted."""
     if standing.answer is None:
-        return Noted(replace(standing, answer=answer, digest=answer.digest))
+        past = standing.past or _belongs_to_the_past(answer, standing)
+        return Noted(replace(standing, answer=answer, digest=answer.digest, past=past))
     return "duplicate" if standing.digest == answer.digest else "conflict"
 
 
@@ -105,9 +107,9 @@ def _wanted(answer: Response, standing: Standing, contact: Contact, playbook: Pl
     if taken_back:
         withdrawn = standing.mail in MAILS or standing.task == "open" or answer.op == "retracted"
         return _Wanted("withdrawn" if withdrawn else "suppressed", reason=taken_back)
-    if standing.revision and standing.past:
+    if standing.past:
         return _Wanted("suppressed", reason="history")
-    if not standing.revision and is_past(answer):
+    if _belongs_to_the_past(answer, standing):
         return _Wanted("closed", reason="history")
     rule = playbook.rule_for(answer)
     if rule is None or rule.action == "none":
@@ -116,6 +118,11 @@ def _wanted(answer: Response, standing: Standing, contact: Contact, playbook: Pl
     if reason:
         return _Wanted("suppressed", rule=rule, reason=reason)
     return _Wanted("action", rule.action, rule)
+
+
+def _belongs_to_the_past(answer: Response, standing: Standing) -> bool:
+    """Whether a revision tells that its answer is past, while nobody has been contacted because of it."""
+    return standing.mail is None and standing.task is None and is_past(answer)
 
 
 def _decided(standing: Standing, wanted: _Wanted, contact: Contact, playbook: Playbook, now: datetime) -> Decided:

@@ -22,11 +22,12 @@ from services.chassis.metrics import ChassisMetric, Metrics
 from services.chassis.records import Cause, Outgoing, Received, outgoing
 from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import lock
-from services.routing import sql_standings
+from services.routing import sql_standings, sql_suppressions
 from services.routing.domain import Decided, Standing, decide
 from services.routing.metrics import RoutingMetric
 from services.routing.policy import FROM_DELIVERY, Contact
 from services.routing.settings import RoutingSection
+from services.routing.sql_suppressions import IN_ORDER, Word
 
 _log = logger("routing")
 
@@ -86,22 +87,24 @@ class Routing:
     async def on_deliveries(self, transaction: Transaction, batch: Batch[Delivery]) -> Sequence[Outgoing]:
         """Learns from bounces, complaints and opt-outs."""
         learned = [
-            (delivery.tenant, delivery.subject, FROM_DELIVERY[delivery.state], delivery.at)
+            Word(delivery.tenant, delivery.subject, FROM_DELIVERY[delivery.state], delivery.at)
             for delivery in (record.payload for record in batch.records)
             if delivery.state in FROM_DELIVERY and delivery.subject
         ]
-        await sql_standings.suppress(transaction, learned)
+        await sql_suppressions.note(transaction, learned)
         return ()
 
     async def on_consents(self, transaction: Transaction, batch: Batch[Consent]) -> Sequence[Outgoing]:
-        """Learns what people allow; the newest word holds."""
+        """Learns what people allow; the newest word holds. An opt-out is lifted for every subject of a person."""
+        words: list[Word] = []
         for consent in (record.payload for record in batch.records):
             if consent.purpose != "mail":
                 continue
+            linked = {consent.subject}
             if consent.granted:
-                await sql_standings.allow(transaction, consent.tenant, consent.subject)
-            else:
-                await sql_standings.suppress(transaction, [(consent.tenant, consent.subject, "opt_out", consent.at)])
+                linked |= (await self.keyring.subjects_of(consent.tenant, [consent.subject]))[consent.subject]
+            words += [Word(consent.tenant, one, "opt_out", consent.at, consent.granted) for one in sorted(linked)]
+        await sql_suppressions.note(transaction, words)
         return ()
 
     async def _people(self, answers: Sequence[Response]) -> list[Person]:
@@ -145,9 +148,10 @@ class Routing:
         for tenant in {answer.tenant for answer in answers}:
             groups = {subject: group for (owner, subject), group in linked.items() if owner == tenant}
             everyone = frozenset().union(*groups.values()) if groups else frozenset()
-            reasons = await sql_standings.suppressed(transaction, tenant, everyone)
+            reasons = await sql_suppressions.in_force(transaction, tenant, everyone)
             for subject, group in groups.items():
-                reason = next((reasons[one] for one in sorted(group) if one in reasons), None)
+                hold = frozenset().union(*(reasons.get(one, ()) for one in group))
+                reason = next((one for one in IN_ORDER if one in hold), None)
                 if reason:
                     found[tenant, subject] = reason
         return found

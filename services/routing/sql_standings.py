@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy import Row, select, tuple_
 
-from schemas.decision import Reason
 from schemas.response import Response
 from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import upsert
 from services.routing.domain import Standing
-from services.routing.tables import ANSWERS, SUPPRESSIONS
+from services.routing.tables import ANSWERS
 
 AnswerKey = tuple[str, str]
 """Tenant and response id."""
@@ -33,34 +31,6 @@ async def load(transaction: Transaction, keys: Collection[AnswerKey]) -> dict[An
 async def save(transaction: Transaction, standings: Sequence[Standing]) -> None:
     """Writes how answers stand now."""
     await upsert(transaction, ANSWERS, [_row(standing) for standing in standings])
-
-
-async def suppressed(transaction: Transaction, tenant: str, subjects: Collection[str]) -> Mapping[str, Reason]:
-    """The reason not to write to each of these subjects, if there is one."""
-    rows = await transaction.execute(
-        select(SUPPRESSIONS.c.subject, SUPPRESSIONS.c.reason).where(
-            SUPPRESSIONS.c.tenant == tenant, SUPPRESSIONS.c.subject.in_(subjects)
-        )
-    )
-    return {row.subject: row.reason for row in rows}
-
-
-async def suppress(transaction: Transaction, rows: Sequence[tuple[str, str, Reason, datetime]]) -> None:
-    """Notes whom not to write to: tenant, subject, reason, since when."""
-    named = [
-        {"tenant": tenant, "subject": subject, "reason": reason, "since": since}
-        for tenant, subject, reason, since in {row[:2]: row for row in rows}.values()
-    ]
-    await upsert(transaction, SUPPRESSIONS, named)
-
-
-async def allow(transaction: Transaction, tenant: str, subject: str) -> None:
-    """Takes an opt-out back; a bounced address stays bounced."""
-    await transaction.execute(
-        delete(SUPPRESSIONS).where(
-            SUPPRESSIONS.c.tenant == tenant, SUPPRESSIONS.c.subject == subject, SUPPRESSIONS.c.reason == "opt_out"
-        )
-    )
 
 
 def _row(standing: Standing) -> dict[str, Any]:  # column values of any type

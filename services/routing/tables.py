@@ -32,6 +32,7 @@ SUPPRESSIONS: Final = Table(
     ROUTING,
     Column("tenant", String(63), primary_key=True),
     Column("subject", String(32), primary_key=True),
-    Column("reason", String(20), nullable=False),
-    Column("since", Utc, nullable=False),
+    Column("reason", String(20), primary_key=True),
+    Column("since", Utc),
+    Column("lifted_at", Utc),
 )

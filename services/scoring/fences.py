@@ -50,11 +50,11 @@ class Fence:
         try:
             await self._publisher.publish(records)
         except Fenced:
-            _log.warning("fence.lost", name=self.name)
+            _log.warning("fence.lost", fence=self.name)
             await self._drop(now + AGAIN_AFTER_FENCED)
             return False
         except Transient as error:
-            _log.warning("fence.failed", name=self.name, reason=str(error))
+            _log.warning("fence.failed", fence=self.name, reason=str(error))
             await self._drop(now + AGAIN_AFTER_FAILURE)
             return False
         return True
@@ -71,7 +71,7 @@ class Fence:
             await publisher.take_over()
             self._caught_up_at = await self.end_of_source()
         except Transient as error:
-            _log.warning("fence.not_taken", name=self.name, reason=str(error))
+            _log.warning("fence.not_taken", fence=self.name, reason=str(error))
             self._not_before = now + AGAIN_AFTER_FAILURE
             await publisher.close()
             return

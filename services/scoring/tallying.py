@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from schemas import cloudevents
@@ -148,8 +148,11 @@ class Tallying:
                 consumer.seek(partition, self._sources[partition].tally.position)
                 if not self._sources[partition].lane.broken:
                     consumer.resume(partition)
-        except IllegalStateError:
-            return  # assigned anew meanwhile; the listener holds the newer set
+        except KafkaError as error:
+            # an IllegalStateError among them: assigned anew meanwhile, and the listener holds the newer set
+            self._health.waits(f"{GROUP} takes over", f"{type(error).__name__} {error}")
+            return
+        self._health.goes_on(f"{GROUP} takes over")
         assignments.taken(assigned)
 
     async def _source(self, consumer: AIOKafkaConsumer[bytes, bytes], partition: TopicPartition) -> Source:

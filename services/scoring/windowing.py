@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from schemas.malformed import Malformed
@@ -151,8 +151,11 @@ class Windowing:
                     self._partitions[partition] = _Partition(self._fence(consumer, partition), starts[partition])
                 consumer.seek(partition, self._partitions[partition].position)
                 consumer.resume(partition)
-        except IllegalStateError:
-            return  # assigned anew meanwhile; the listener holds the newer set
+        except KafkaError as error:
+            # an IllegalStateError among them: assigned anew meanwhile, and the listener holds the newer set
+            self._health.waits(f"{GROUP} takes over", f"{type(error).__name__} {error}")
+            return
+        self._health.goes_on(f"{GROUP} takes over")
         assignments.taken(assigned)
 
     def _fence(self, consumer: AIOKafkaConsumer[bytes, bytes], partition: TopicPartition) -> Fence:

@@ -13,8 +13,11 @@ from tests.support.containers import need_docker
 
 
 @pytest.fixture
-def up() -> Iterator[None]:
+def up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Containers and volumes of their own, whatever else runs here."""
     need_docker()
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "nps-loop-test")
+    subprocess.run(["docker", "compose", "down", "--volumes"], capture_output=True, check=False)
     try:
         started = subprocess.run(["make", "up"], capture_output=True, text=True, check=False)
         logs = subprocess.run(

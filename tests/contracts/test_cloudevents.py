@@ -41,7 +41,7 @@ events = st.builds(
     Event,
     data=bodies.map(lambda body: json.dumps(body).encode()),
     id=words,
-    source=words,
+    source=st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=50),
     type=words,
     time=st.none() | moments,
 )
@@ -202,3 +202,17 @@ def test_whatever_comes_is_an_event_or_malformed(headers: list[tuple[str, bytes]
     for some in (headers, [*headers, STRUCTURED], [*headers, ("ce_id", b"e-1")]):
         with suppress(Malformed):
             assert decode(some, value).data is not None
+
+
+@pytest.mark.parametrize("source", ["/" + "x" * 200, "/shop\n"])
+def test_a_source_that_no_answer_could_carry_is_malformed(source: str) -> None:
+    headers, value = encode(replace(EVENT, source=source))
+    with pytest.raises(Malformed, match="ce_source: "):
+        decode(headers, value)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+02:00", "9999-12-31T23:59:59-05:00"])
+def test_a_time_that_utc_cannot_hold_is_malformed(time: str) -> None:
+    headers = [(name, content) for name, content in encode(EVENT)[0] if name != "ce_time"]
+    with pytest.raises(Malformed, match="ce_time: must lie between the years 1 and 9999 in UTC"):
+        decode([*headers, ("ce_time", time.encode())], EVENT.data)

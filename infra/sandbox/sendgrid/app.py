@@ -44,7 +44,7 @@ async def open_app(settings: SendGridSandboxSettings, clock: Clock | None = None
             Route(SEND, sandbox.send, methods=["POST"]),
             *ops_routes(Health(sandbox.clock), Metrics(CHASSIS_METRICS), VERSION),
             *Control(sandbox, signing).routes(),
-            *Pages(sandbox).routes(),
+            *Pages(sandbox, settings.sandbox_delivery_url).routes(),
         ]
         stop = asyncio.Event()
         posting = asyncio.create_task(webhooks.run(stop))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from importlib.resources import files
 from typing import Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
@@ -71,8 +71,9 @@ _HEADERS: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"
 class Pages:
     """Serves the inbox. Every page works without its script, which only looks for news."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, delivery_url: str | None = None) -> None:
         self._sandbox = sandbox
+        self._delivery_url = delivery_url
         self._templates = Environment(
             loader=PackageLoader("infra.sandbox.sendgrid"),
             autoescape=select_autoescape(),
@@ -144,7 +145,7 @@ class Pages:
         link = re.search(r"<(https?://[^>]+)>", mail.mail.headers.get("List-Unsubscribe", ""))
         if link is None or "List-Unsubscribe-Post" not in mail.mail.headers:
             return _back(mail, "headers", "no-link")
-        worked = await asyncio.to_thread(_pressed, link.group(1))
+        worked = await asyncio.to_thread(_pressed, _moved(link.group(1), self._delivery_url))
         return _back(mail, "events", "unsubscribed" if worked else "failed")
 
     async def static(self, request: Request) -> Response:
@@ -163,6 +164,14 @@ def _same_site(request: Request) -> None:
 
 def _back(mail: StoredMail, view: str, note: str) -> Response:
     return RedirectResponse(f"/mails/{mail.number}?view={view}&note={note}", HTTPStatus.SEE_OTHER)
+
+
+def _moved(link: str, delivery_url: str | None) -> str:
+    """The link as it is reached from here: a mail's reader may stand elsewhere, such as outside of a container."""
+    if delivery_url is None:
+        return link
+    there = urlsplit(delivery_url)
+    return urlsplit(link)._replace(scheme=there.scheme, netloc=there.netloc).geturl()
 
 
 def _pressed(url: str) -> bool:

@@ -14,6 +14,11 @@ class SendGridSandboxSettings(ServiceSettings):
     sandbox_webhook_url: str | None = Field(
         default=None, pattern=r"^https?://", description="where events are posted; they are kept if not set"
     )
+    sandbox_delivery_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#]+/?$",
+        description="where delivery answers one-click unsubscribes, if not under the address in the mail",
+    )
     sandbox_sendgrid_key: SecretStr | None = Field(
         default=None, description="the API key to ask for; any will do if not set"
     )

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,7 +27,7 @@ from schemas.sealed import Sealed
 from services.chassis.clock import Clock
 from services.chassis.failures import Halt
 from services.chassis.keyring.identity import Identified, Identity, Links, identified, values_of
-from services.chassis.keyring.tables import ERASED, KEYS, LINKS, SECRETS
+from services.chassis.keyring.tables import BELONGINGS, ERASED, KEYS, LINKS, SECRETS
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
 from services.chassis.sql import Database, Transaction, open_database, sqlite_url
@@ -33,6 +35,7 @@ from services.chassis.sql_dialect import insert_or_ignore, lock
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
+FINGERPRINT: Final = b"fingerprint, version 1"
 REMEMBERED_FOR: Final = timedelta(seconds=30)
 REMEMBERED_KEYS: Final = 20_000
 LOOKED_UP_AT_ONCE: Final = 5_000
@@ -60,11 +63,15 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Something to seal: the owner is the subject, or what it belongs to where nobody is known."""
+    """Something to seal: the owner is the subject, or what it belongs to where nobody is known.
+
+    `belonging` is an owner of what may come without saying whose it is: it is erased with the subject.
+    """
 
     tenant: str
     owner: str
     identified: Identified | None = None
+    belonging: str | None = None
 
 
 class _Remembered(Generic[V]):
@@ -108,6 +115,18 @@ class Keyring:
         """
         await self._database.probe()
 
+    async def check_master_key(self) -> None:
+        """Opens one of the secrets and keys there are, if any.
+
+        Raises:
+            Halt: if the master key is not the one they were made with.
+        """
+        async with self._database.read() as transaction:
+            for named in (select(SECRETS.c.wrapped, SECRETS.c.tenant), select(KEYS.c.wrapped, KEYS.c.kid)):
+                row = (await transaction.execute(named.limit(1))).one_or_none()
+                if row:
+                    self._unwrap(*row)
+
     async def secret_of(self, tenant: str) -> bytes:
         """The tenant's secret, made at first use and never changed: subjects depend on it.
 
@@ -122,6 +141,10 @@ class Keyring:
                 wrapped = found.scalar_one()
             self._secrets[tenant] = self._unwrap(wrapped, tenant)
         return self._secrets[tenant]
+
+    async def fingerprint_of(self, tenant: str) -> str:
+        """What tells whether the tenant's secret is still the same, and nothing else of it."""
+        return hmac.digest(await self.secret_of(tenant), FINGERPRINT, hashlib.sha256)[:16].hex()
 
     async def identify(self, tenant: str, identity: Identity) -> Identified | None:
         """Hashes of an identity; none if nothing is known of it."""
@@ -204,17 +227,20 @@ class Keyring:
             await lock(transaction, [_people_of(tenant)])
             groups = await self._groups(transaction, tenant, subjects)
             everyone = frozenset().union(*groups.values()) if groups else frozenset()
-            mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(everyone)
-            kids = {row.owner: row.kid for row in await transaction.execute(select(KEYS).where(mine))}
-            now = self._clock.now()
-            markers = [
-                {"tenant": tenant, "owner": owner, "kid": kids.get(owner), "erased_at": now}
-                for owner in sorted(everyone)
-            ]
-            await insert_or_ignore(transaction, ERASED, markers)
-            await transaction.execute(delete(KEYS).where(mine))
+            theirs = select(BELONGINGS.c.owner).where(BELONGINGS.c.tenant == tenant, BELONGINGS.c.subject.in_(everyone))
+            belongings = (await transaction.execute(theirs)).scalars()
+            await self._destroy(transaction, tenant, everyone.union(belongings))
         self.forget()
         return everyone
+
+    async def _destroy(self, transaction: Transaction, tenant: str, owners: Collection[str]) -> None:
+        now = self._clock.now()
+        for some in _portions(sorted(owners)):
+            mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(some)
+            kids = {row.owner: row.kid for row in await transaction.execute(select(KEYS).where(mine))}
+            markers = [{"tenant": tenant, "owner": owner, "kid": kids.get(owner), "erased_at": now} for owner in some]
+            await insert_or_ignore(transaction, ERASED, markers)
+            await transaction.execute(delete(KEYS).where(mine))
 
     async def mark_lost(self, kids: Collection[str]) -> int:
         """Marks keys that are gone for good, so that what they sealed counts as erased; returns how many were."""
@@ -253,7 +279,27 @@ class Keyring:
             missing = [owner for owner in dict.fromkeys(owners) if owner not in known]
             await insert_or_ignore(transaction, KEYS, [self._new_key(*owner) for owner in missing])
             known |= await self._stored(transaction, missing)
+            known |= await self._keep_belongings(transaction, claims, known)
         return known
+
+    async def _keep_belongings(
+        self, transaction: Transaction, claims: Sequence[Claim], known: Mapping[tuple[str, str], Key | Erased]
+    ) -> dict[tuple[str, str], Key | Erased]:
+        """Notes what belongs to whom; returns what is erased at once, since its subject was before it came."""
+        rows = [
+            {"tenant": claim.tenant, "subject": claim.owner, "owner": claim.belonging}
+            for claim in claims
+            if claim.belonging
+        ]
+        await insert_or_ignore(transaction, BELONGINGS, rows)
+        late = {
+            (claim.tenant, claim.belonging)
+            for claim in claims
+            if claim.belonging and isinstance(known[claim.tenant, claim.owner], Erased)
+        }
+        for tenant in sorted({tenant for tenant, _ in late}):
+            await self._destroy(transaction, tenant, {owner for whose, owner in late if whose == tenant})
+        return dict.fromkeys(late, Erased())
 
     async def _stored(
         self, transaction: Transaction, owners: Sequence[tuple[str, str]]
@@ -378,7 +424,13 @@ def keyring_url(settings: SealedSettings) -> str:
 
 @asynccontextmanager
 async def open_keyring(settings: SealedSettings, clock: Clock) -> AsyncIterator[Keyring]:
-    """The keyring for the life of a process; its database is made at first use."""
+    """The keyring for the life of a process; its database is made at first use.
+
+    Raises:
+        Halt: if the master key is none, or not the one this keyring was made with.
+    """
     async with open_database(keyring_url(settings), durable=True) as database:
         await migrate(database, clock, "services.chassis.keyring")
-        yield Keyring(database, parse_master_key(settings.master_key.get_secret_value()), clock)
+        keyring = Keyring(database, parse_master_key(settings.master_key.get_secret_value()), clock)
+        await keyring.check_master_key()
+        yield keyring

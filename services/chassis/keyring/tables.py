@@ -37,6 +37,15 @@ ERASED: Final = Table(
     Index("erased_by_kid", "kid"),
 )
 
+BELONGINGS: Final = Table(
+    "belongings",
+    KEYRING,
+    Column("tenant", String(63), primary_key=True),
+    Column("subject", String(32), primary_key=True),
+    Column("owner", String(300), primary_key=True),
+)
+"""Owners that are no person, and whose they are: erased with them."""
+
 LINKS: Final = Table(
     "links",
     KEYRING,

@@ -1,4 +1,4 @@
-"""Ledger, suppressions and pauses."""
+"""Ledger, suppressions, fingerprints and pauses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Creates ledger, suppressions and pauses."""
+    """Creates ledger, suppressions, fingerprints and pauses."""
     op.create_table(
         "ledger",
         sa.Column("tenant", sa.String(63), primary_key=True),
@@ -52,6 +52,11 @@ def upgrade() -> None:
         sa.Column("lifted_at", Utc),
     )
     op.create_table(
+        "fingerprints",
+        sa.Column("tenant", sa.String(63), primary_key=True),
+        sa.Column("fingerprint", sa.String(32), nullable=False),
+    )
+    op.create_table(
         "pauses",
         sa.Column("tenant", sa.String(63), primary_key=True),
         sa.Column("since", Utc, nullable=False),
@@ -60,5 +65,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drops them."""
-    for table in ("pauses", "suppressions", "ledger"):
+    for table in ("pauses", "fingerprints", "suppressions", "ledger"):
         op.drop_table(table)

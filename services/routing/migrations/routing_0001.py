@@ -34,8 +34,9 @@ def upgrade() -> None:
         "suppressions",
         sa.Column("tenant", sa.String(63), primary_key=True),
         sa.Column("subject", sa.String(32), primary_key=True),
-        sa.Column("reason", sa.String(20), nullable=False),
-        sa.Column("since", Utc, nullable=False),
+        sa.Column("reason", sa.String(20), primary_key=True),
+        sa.Column("since", Utc),
+        sa.Column("lifted_at", Utc),
     )
 
 

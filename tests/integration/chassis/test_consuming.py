@@ -18,6 +18,7 @@ from services.chassis.consuming import Batch, Consumer, Subscription
 from services.chassis.dead_letters import DeadLetters, read_letter
 from services.chassis.failures import Halt, Malformed, Transient
 from services.chassis.frame import Frame, open_frame
+from services.chassis.lane import TRIES
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.migrating import migrate
 from services.chassis.positions import Positions
@@ -164,6 +165,24 @@ async def test_a_dependency_that_is_down_pauses_the_partition_and_nothing_is_los
         down = False
         await until_stored(world, "one", "two")
         await eventually(lambda: world.frame.health._waiting == {})
+    async with reading(world.frame.kafka, "words.dlq") as reader:
+        assert await reader.to_end() == []
+
+
+async def test_what_is_away_is_waited_for_though_every_probe_is_answered(world: World) -> None:
+    down = True
+
+    def fails(_word: str) -> None:
+        if down:
+            raise Transient("Kafka: not enough replicas")
+
+    world.fails = fails
+    await world.publish("one")
+    async with consuming(world):
+        await eventually(lambda: len(world.calls) > TRIES + 1)
+        assert "Transient: Kafka: not enough replicas" in (await world.frame.health.not_ready()).values()
+        down = False
+        await until_stored(world, "one")
     async with reading(world.frame.kafka, "words.dlq") as reader:
         assert await reader.to_end() == []
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from schemas.sealed import Sealed
@@ -139,6 +140,33 @@ async def test_erasing_forgets_every_subject_of_the_person(ring: Keyring) -> Non
     assert len(sealed) == 2
     assert await ring.erase(TENANT, [by_mail.subject]) == {value for value, _ in whole.identifiers}
     assert await ring.open_all(sealed) == [Erased(), Erased()]
+
+
+@pytest.mark.parametrize("order", ["answer, comment, erase", "comment, answer, erase"])
+async def test_what_belongs_to_a_person_is_erased_with_them(ring: Keyring, order: str) -> None:
+    one = await _who(ring, "c-1", "a@example.org")
+    claims = {"answer": Claim(TENANT, one.subject, one, "response:r1"), "comment": Claim(TENANT, "response:r1")}
+    sealed = []
+    for step in order.split(", ")[:2]:
+        key = (await ring.admit([claims[step]]))[TENANT, claims[step].owner]
+        assert isinstance(key, Key)
+        sealed.append(ring.seal(key, b"robin"))
+    by_mail = await _who(ring, "a@example.org")
+    assert await ring.erase(TENANT, [by_mail.subject]) == {value for value, _ in one.identifiers}
+    assert await ring.open_all(sealed) == [Erased(), Erased()]
+    assert await ring.admit([claims["comment"]]) == {(TENANT, "response:r1"): Erased()}
+
+
+async def test_what_turns_out_to_belong_to_somebody_erased_is_erased_at_once(ring: Keyring) -> None:
+    one, comment = await _who(ring, "c-1"), Claim(TENANT, "response:r1")
+    key = (await ring.admit([comment]))[TENANT, "response:r1"]
+    assert isinstance(key, Key)
+    await ring.erase(TENANT, [one.subject])
+    assert await ring.open(ring.seal(key, b"robin")) == b"robin"
+    await ring.admit([Claim(TENANT, one.subject, one, "response:r1")])
+    ring.forget()
+    assert await ring.open(ring.seal(key, b"robin")) == Erased()
+    assert await ring.admit([comment]) == {(TENANT, "response:r1"): Erased()}
 
 
 async def test_tenants_are_erased_apart(ring: Keyring) -> None:
@@ -322,6 +350,19 @@ async def test_the_keyring_answers(ring: Keyring) -> None:
 def test_a_master_key_is_32_bytes_in_base64(text: str, reason: str) -> None:
     with pytest.raises(Halt, match=f"NPS_MASTER_KEY: {reason}"):
         parse_master_key(text)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("held", ["a key", "a secret"])
+async def test_a_keyring_is_not_opened_with_another_master_key(
+    sealed_settings: SealedSettings, clock: ManualClock, held: str
+) -> None:
+    async with open_keyring(sealed_settings, clock) as ring:
+        await (ring.seal_letter(UUID(int=0), b"robin") if held == "a key" else ring.secret_of(TENANT))
+    other = sealed_settings.model_copy(update={"master_key": SecretStr(base64.b64encode(bytes(32)).decode())})
+    with pytest.raises(Halt, match="NPS_MASTER_KEY is not the key"):
+        async with open_keyring(other, clock):
+            pass
 
 
 async def test_the_keyring_lies_in_the_state_folder(sealed_settings: SealedSettings, clock: ManualClock) -> None:

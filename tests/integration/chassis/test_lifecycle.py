@@ -22,6 +22,7 @@ from services.chassis import lifecycle
 from services.chassis.failures import Halt
 from services.chassis.lifecycle import Assembly, Loop, bind, run, serve
 from services.chassis.settings import ServiceSettings
+from services.chassis.web import ON_ERROR
 
 Step = Callable[[], Coroutine[None, None, None]]
 
@@ -142,6 +143,24 @@ async def test_it_answers_while_it_runs_and_not_after(alone: ServiceSettings) ->
         await serving
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", int(url.split(":")[2].split("/", maxsplit=1)[0]))) != 0
+
+
+async def test_a_halt_that_a_request_led_to_stops_the_service(alone: ServiceSettings) -> None:
+    events: list[str] = []
+
+    async def refuses(_request: Request) -> Response:
+        raise Halt("the keyring is another")
+
+    web = Starlette(routes=[Route("/", refuses)], exception_handlers=ON_ERROR)
+    with bind(alone) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        serving = asyncio.create_task(serve(Assembly({"loop": until_stopped(events)}, web), listening, asyncio.Event()))
+        async with AsyncClient() as http:
+            answer = await http.get(url)
+        with pytest.raises(Halt, match="the keyring is another"):
+            async with asyncio.timeout(10):
+                await serving
+    assert (answer.status_code, events) == (500, ["turning", "finished"])
 
 
 async def test_a_service_without_loops_only_answers(alone: ServiceSettings) -> None:

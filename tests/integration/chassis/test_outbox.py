@@ -24,7 +24,7 @@ from services.chassis.publishing import FencedPublisher, Publisher
 from services.chassis.reading import Reader, open_reader
 from services.chassis.records import Outgoing
 from services.chassis.settings import ServiceSettings
-from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.sql import Database, Transaction, open_database, sqlite_url
 from services.chassis.tables import OUTBOX
 from services.chassis.topic_admin import Wanted
 from tests.support.clocks import ManualClock
@@ -189,6 +189,22 @@ async def test_a_sweeper_that_stops_makes_room_for_another(world: World) -> None
             await reader.until(lambda records, name=name: name.encode() in [raw.value for raw in records])  # type: ignore[misc]  # mypy takes no default in a lambda
         stop.set()
         await sweeping
+    assert world.frame.health.stalled() == []
+
+
+async def test_a_sweeper_stops_cleanly_though_the_database_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @asynccontextmanager
+    async def away(_database: Database) -> AsyncIterator[Transaction]:
+        raise Transient("database: gaierror")
+        yield
+
+    stop = asyncio.Event()
+    monkeypatch.setattr(Database, "begin", away)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(world.sweeper().run(stop))
+        stop.set()
     assert world.frame.health.stalled() == []
 
 

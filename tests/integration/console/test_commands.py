@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import secrets
+import shutil
 import sqlite3
 import tarfile
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from infra.local.stack import lock, read_env
 from services.chassis.kafka import Kafka
 from services.chassis.settings import ServiceSettings
 from services.console.main import app
@@ -112,9 +115,35 @@ def test_a_backup_brings_back_databases_and_secrets(nps: Nps) -> None:
     (state / "env").write_text("NPS_MASTER_KEY=lost\n")
     nps("restore", str(file), "--yes")
     assert [key["name"] for key in json.loads(nps("keys", "list", "--json").stdout)] == ["before"]
-    assert (state / "env").read_text() == "NPS_MASTER_KEY=kept\n"
+    assert read_env(state / "env") == {"NPS_MASTER_KEY": "kept", "NPS_STATE_DIR": str(state)}
     with sqlite3.connect(state / "intake.sqlite3") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_topics_are_saved_too_where_nothing_runs(nps: Nps) -> None:
+    state, file = nps.folder / "state", nps.folder / "backup.tar.gz"
+    nps("topics", "create")
+    nps("keys", "create")
+    (state / "env").write_text("")
+    (state / "kafka" / "data").mkdir(parents=True)
+    (state / "kafka" / "data" / "log").write_text("records")
+    holding = lock(state)
+    assert "Topics are not in it" in nps("backup", str(file)).stderr
+    assert "the stack is running" in nps("restore", str(file), "--yes", expect=6).stderr
+    os.close(holding)
+    nps("backup", str(file))
+    shutil.rmtree(state / "kafka")
+    assert "recover" not in nps("restore", str(file), "--yes").output
+    assert (state / "kafka" / "data" / "log").read_text() == "records"
+
+
+def test_only_what_is_paused_is_resumed_and_only_who_is_known_is_paused(nps: Nps) -> None:
+    nps("topics", "create")
+    assert "no tenant nobody" in nps("pause", "mail", "--tenant", "nobody", expect=6).stderr
+    nps("pause", "mail")
+    assert "no such pause" in nps("resume", "mail", "--tenant", "default", expect=6).stderr
+    nps("resume", "mail")
+    assert "no such pause" in nps("resume", "mail", expect=6).stderr
 
 
 def packed(*names: str) -> bytes:

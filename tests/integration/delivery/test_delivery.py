@@ -218,7 +218,7 @@ async def test_paused_mail_stays_planned_until_it_is_resumed(world: World) -> No
 async def test_a_person_sends_an_unknown_mail_again(world: World) -> None:
     message = await world.wanted("timeout-once@example.org")
     await world.want(message)
-    async with hosted(world.delivery(sendgrid_timeout_s=0.7)):
+    async with hosted(world.delivery(sendgrid_timeout_s=3.0)):
         await world.ends(message, "unknown")
         assert await resend(world.settings, world.clock, "default", message.response_id)
         await world.ends(message, "delivered")
@@ -233,7 +233,7 @@ async def test_an_ambiguous_send_becomes_unknown_and_is_settled_by_the_providers
     await world.sandbox.behave(webhooks="hold")
     message = await world.wanted(f"{fault}@example.org")
     await world.want(message)
-    async with hosted(world.delivery(sendgrid_timeout_s=0.7)):
+    async with hosted(world.delivery(sendgrid_timeout_s=3.0)):
         await world.ends(message, "unknown")
         world.clock.advance(hours=2)
         await world.sandbox.behave()
@@ -274,7 +274,7 @@ async def test_whatever_fails_every_mail_ends_and_none_goes_out_twice(world: Wor
     }
     messages = {name: await world.wanted(f"{name}@example.org") for name in expected}
     await world.want(*messages.values())
-    async with hosted(world.delivery(sendgrid_timeout_s=0.7)):
+    async with hosted(world.delivery(sendgrid_timeout_s=3.0)):
         found = await world.until(
             lambda newest: (
                 {name: newest[one.response_id].state for name, one in messages.items() if one.response_id in newest}

@@ -161,7 +161,7 @@ async def test_after_a_failure_the_next_mail_goes_out(provider: Provider) -> Non
 @asynccontextmanager
 async def sendgrid(sandbox: MailSandbox, clock: ManualClock) -> AsyncIterator[Mailer]:
     settings = DeliverySettings(
-        sendgrid_url=sandbox.url, sendgrid_key="SG.test", master_key="-", sendgrid_timeout_s=0.3
+        sendgrid_url=sandbox.url, sendgrid_key="SG.test", master_key="A" * 43 + "=", sendgrid_timeout_s=0.3
     )
     async with open_sendgrid_mailer(settings, clock) as mailer:
         yield mailer

@@ -100,6 +100,23 @@ async def test_a_ledger_restored_from_an_earlier_day_is_rebuilt_and_nobody_is_ma
     assert len(await mailed(world)) == 4
 
 
+async def test_a_mail_whose_address_was_corrected_goes_to_the_right_one_after_a_recovery(world: World) -> None:
+    wrong = await world.wanted("wrong@example.org")
+    right = await world.wanted("right@example.org", response_id=wrong.response_id, revision=2)
+    await pause(world.settings, world.clock)
+    await world.want(wrong, right)
+    async with hosted(world.delivery()):
+        await world.until(lambda newest: [one.revision for one in newest.values()] == [2])
+    await lose_ledger(world)
+    await stops(world)
+
+    await recover(world.settings, world.business, world.clock)
+
+    async with hosted(world.delivery()):
+        await world.ends(right, "delivered")
+    assert await mailed(world) == Counter(["right@example.org"])
+
+
 async def test_nothing_is_recovered_under_a_delivery_that_runs(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recovering, "GONE_WITHIN", timedelta(seconds=1))
     message = await world.wanted()

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from httpx2 import ASGITransport, AsyncClient
 
+from schemas.erasure import Erasure
 from schemas.personal_data import PersonalData
 from schemas.response import Response
-from schemas.topics import RESPONSES
+from schemas.topics import CONSENTS, ERASURES, RESPONSES
 from services.chassis.business import Business
 from services.chassis.dead_letters import read_letter
+from services.chassis.failures import Transient
 from services.chassis.frame import Frame, open_frame
 from services.chassis.keyring import Erased, Identity, Keyring
 from services.chassis.lifecycle import Assembly
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
-from services.chassis.records import Outgoing
+from services.chassis.positions import Positions
+from services.chassis.records import Cause, Outgoing, outgoing
 from services.chassis.settings import SealedSettings
-from services.chassis.sql_service import wanted_topics
-from services.intake import READS, WRITES, commands
+from services.chassis.sql import Database, Transaction, open_database
+from services.chassis.sql_service import database_url, wanted_topics
+from services.chassis.topic_admin import open_topic_admin, wanted_inbound
+from services.intake import READS, WRITES, commands, handlers
 from services.intake.app import intake
+from services.intake.dead_letter_topics import DeadLetterTopics
+from services.intake.door import Door
+from services.intake.handlers import Inbound
 from services.intake.importing import Import
+from services.intake.metrics import INTAKE_METRICS
 from services.intake.settings import IntakeSettings
 from tests.support.clocks import ManualClock
 from tests.support.hosting import hosted
@@ -208,6 +220,69 @@ async def test_poison_on_a_channel_becomes_a_sealed_dead_letter_once(world: Worl
     assert (letter.value, letter.message) == (bad, "score: input should be less than or equal to 10")
 
 
+async def test_a_topic_that_others_made_gets_a_place_for_its_dead_letters(world: World) -> None:
+    async with open_topic_admin(world.frame.kafka, 1) as admin:
+        await admin.make([wanted_inbound("kiosk", 1)])
+    await world.publish("responses.kiosk", b"{", b'{"score": 2}')
+    async with hosted(world.intake()):
+        (answer,) = await world.answers(1)
+    async with reading(world.frame.kafka, "responses.kiosk.dlq") as reader:
+        (raw,) = await reader.count(1)
+    assert answer.score == 2
+    assert (await read_letter(raw, world.keyring)).value == b"{"
+
+
+async def test_a_dead_letter_topic_that_may_not_be_made_is_named(world: World) -> None:
+    async with open_topic_admin(world.frame.kafka, 1) as admin:
+        await admin.make([wanted_inbound("kiosk", 1)])
+    three = world.settings.model_copy(update={"replication": 3})  # more than there are brokers, so Kafka refuses
+    with pytest.raises(Transient, match=r"responses\.kiosk\.dlq"):
+        await DeadLetterTopics(replace(world.frame, settings=three)).look()
+
+
+async def test_a_time_that_utc_cannot_hold_is_a_problem_that_names_the_field(
+    client_world: tuple[AsyncClient, World],
+) -> None:
+    client, world = client_world
+    told = await post(client, world, {"score": 9, "answered_at": "0001-01-01T00:00:00+02:00"})
+    assert (told.status_code, told.json()["errors"][0]["field"]) == (422, "answered_at")
+    event = {"ce-specversion": "1.0", "ce-id": "e", "ce-type": "answer", "ce-source": "/" + "x" * 300}
+    told = await post(client, world, ANSWER, **event)
+    assert (told.status_code, told.json()["errors"][0]["field"]) == (422, "ce_source")
+
+
+async def test_a_database_that_is_away_pauses_intake_and_ends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "DELETE_EVERY", timedelta(milliseconds=20))
+    order = Erasure(erasure_id=uuid4(), tenant="default", subjects=["0" * 32], requested_at=world.clock.now())
+    async with hosted(world.intake()) as client:
+        with monkeypatch.context() as away:
+            away.setattr(Database, "begin", _away)
+            away.setattr(Database, "read", _away)
+            await world.frame.publisher.publish([outgoing(ERASURES, order, "e", Cause("console", world.clock.now()))])
+            await _until(client, lambda waiting: {"deleting", "erasing", "sql"} <= waiting)
+            assert (await client.get("/livez")).status_code == 200
+            told = await post(client, world, ANSWER)
+            assert (told.status_code, "retry-after" in told.headers) == (503, True)
+        await _until(client, lambda waiting: not waiting)
+        assert (await post(client, world, ANSWER)).status_code == 202
+        assert "nps_erasures_total 1" in (await client.get("/metrics")).text
+
+
+@asynccontextmanager
+async def _away(_database: Database) -> AsyncIterator[Transaction]:
+    raise Transient("database: gaierror")
+    yield
+
+
+async def _until(client: AsyncClient, satisfied: Callable[[set[str]], bool]) -> None:
+    """Returns once what intake waits for satisfies."""
+    async with asyncio.timeout(30):
+        while not satisfied(set((await client.get("/readyz")).json()["waiting_for"])):
+            await asyncio.sleep(0.02)
+
+
 async def test_raw_records_are_deleted_once_they_are_in(world: World) -> None:
     await world.channels("email")
     await world.publish("responses.email", *[b'{"score": 1}'] * 5)
@@ -215,6 +290,31 @@ async def test_raw_records_are_deleted_once_they_are_in(world: World) -> None:
         await world.answers(5)
     async with reading(world.frame.kafka, "responses.email") as reader:
         assert await reader.to_end() == []
+
+
+async def test_what_was_deleted_is_counted_by_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "DELETE_EVERY", timedelta(milliseconds=20))
+    await world.channels("email")
+    await world.publish("responses.email", *[b'{"score": 1}'] * 5)
+    async with hosted(world.intake()) as client:
+        await world.answers(5)
+        async with asyncio.timeout(30):
+            while 'nps_inbound_deleted_total{topic="responses.email"} 5' not in (await client.get("/metrics")).text:
+                await asyncio.sleep(0.02)
+
+
+async def test_what_could_not_be_deleted_is_deleted_the_next_time(world: World) -> None:
+    await world.channels("email")
+    await world.publish("responses.email", *[b'{"score": 1}'] * 5)
+    async with open_database(database_url(world.settings, "intake")) as database:
+        frame = replace(world.frame, metrics=Metrics(CHASSIS_METRICS, INTAKE_METRICS))
+        inbound = Inbound(frame, cast("Door", None), database, Positions(database, "intake"))
+        inbound._taken = {("responses.email", 7): (0, 1), ("responses.email", 0): (0, 0)}  # there is no partition 7
+        await inbound._delete()
+        assert inbound._taken == {("responses.email", 7): (0, 1), ("responses.email", 0): (0, 0)}
+        del inbound._taken["responses.email", 7]
+        await inbound._delete()
+    assert inbound._taken == {}
 
 
 async def test_segments_beyond_the_bound_are_counted_together(world: World, tmp_path: Path) -> None:
@@ -225,7 +325,10 @@ async def test_segments_beyond_the_bound_are_counted_together(world: World, tmp_
         for city in ("a", "b", "c", "a"):
             await post(client, world, {"score": 9, "segments": {"city": city}})
         answers = await world.answers(4)
+        told = await post(client, world, {"score": 9, "segments": {"city": "d", "u-123": "x"}})
+        (last,) = [one for one in await world.answers(5) if one.response_id == told.json()["response_id"]]
     assert sorted(answer.segments["city"] for answer in answers) == ["a", "a", "b", "other"]
+    assert last.segments == {"city": "other"}
 
 
 async def test_a_source_that_numbers_must_number_its_updates(world: World) -> None:
@@ -283,3 +386,38 @@ async def test_an_order_to_erase_destroys_the_keys_again_at_each_start(world: Wo
         assert told.status_code == 202
         (later,) = [one for one in await world.answers(2) if one.response_id == told.json()["response_id"]]
     assert (later.sealed, later.score) == (None, 9)
+
+
+@pytest.mark.parametrize("order", [("answer", "comment"), ("comment", "answer")])
+async def test_a_late_comment_without_a_name_is_erased_with_who_gave_the_answer(
+    world: World, order: tuple[str, str]
+) -> None:
+    bodies: dict[str, dict[str, Any]] = {  # JSON
+        "answer": {**ANSWER, "response_id": "r1"},
+        "comment": {"op": "commented", "response_id": "r1", "comment": "I am Robin"},
+    }
+    async with hosted(world.intake()) as client:
+        for each in order:
+            assert (await post(client, world, bodies[each])).status_code == 202
+        (comment,) = [one for one in await world.answers(2) if one.op == "commented"]
+        assert (await world.opened(comment)).comment == "I am Robin"
+        await commands.erase(world.settings, world.business, world.clock, "default", Identity(email="a@example.org"))
+        world.clock.advance(seconds=31)
+        assert comment.sealed
+        assert isinstance(await world.keyring.open(comment.sealed), Erased)
+        await post(client, world, bodies["comment"] | {"comment": "Robin again"})
+        later = [one for one in await world.answers(3) if one.op == "commented"][-1]
+    assert later.sealed is None
+
+
+async def test_an_opt_out_holds_for_every_identifier_it_names(client_world: tuple[AsyncClient, World]) -> None:
+    client, world = client_world
+    named = {"customer_id": "c-1", "email": "a@example.org", "phone": "+358 50 123"}
+    told = await client.post("/v1/consents", json={**named, "purpose": "mail", "granted": False}, headers=world.auth)
+    assert told.status_code == 202
+    one = await world.keyring.identify("default", Identity(**named))
+    assert one
+    async with reading(world.frame.kafka, CONSENTS.name) as reader:
+        consents = [CONSENTS.decode(raw.headers, raw.value) for raw in await reader.count(3)]
+    assert sorted(consent.subject for consent in consents) == sorted(value for value, _ in one.identifiers)
+    assert {(consent.purpose, consent.granted) for consent in consents} == {("mail", False)}

@@ -34,9 +34,10 @@ async def until_task(crm: AsyncClient, **expected: object) -> dict[str, Any]:  #
 
 async def test_a_note_and_a_status_come_back_from_the_crm(world: World) -> None:
     shared = world.settings.model_dump() | {"crm_webhook_secret": SECRET}
+    of_intake = IntakeSettings(**shared | {"sql_url": None})
     await world.request(await world.sealed(requested(), email="a@example.org"))
     async with (
-        served(IntakeSettings(**shared), intake(IntakeSettings(**shared), world.business, world.clock)) as address,
+        served(of_intake, intake(of_intake, world.business, world.clock)) as address,
         hosted(world.outreach()),
     ):
         settings = CrmSandboxSettings(**shared | {"sandbox_crm_webhook_url": f"{address}/v1/webhooks/crm"})

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from schemas.consent import Consent
+from schemas.contract import Contract
 from schemas.decision import Decision
 from schemas.message import Message
 from schemas.outreach_request import OutreachRequest
 from schemas.response import Response
-from schemas.topics import DECISIONS, MESSAGES, OUTREACH, RESPONSES
+from schemas.topic import Topic
+from schemas.topics import CONSENTS, DECISIONS, DELIVERIES, MESSAGES, OUTREACH, RESPONSES
 from services.chassis.business import Business
 from services.chassis.failures import Halt
 from services.chassis.frame import Frame, open_frame
-from services.chassis.keyring import Keyring
+from services.chassis.keyring import Identity, Keyring
 from services.chassis.lifecycle import Assembly
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
+from services.chassis.positions import Positions
+from services.chassis.reading import open_reader
 from services.chassis.records import Cause, outgoing
 from services.chassis.settings import SealedSettings
-from services.chassis.sql_service import wanted_topics
+from services.chassis.sql import open_database
+from services.chassis.sql_service import database_url, wanted_topics
 from services.routing import READS, WRITES, commands
 from services.routing.app import routing
 from services.routing.settings import RoutingSettings
 from tests.support.answers import answered
 from tests.support.clocks import ManualClock
 from tests.support.databases import lose_database
+from tests.support.events import delivered
 from tests.support.hosting import hosted
 from tests.support.sealing import sealed
-from tests.support.topics import reading
+from tests.support.topics import DEADLINE_S, reading
 
 
 @dataclass
@@ -49,6 +60,25 @@ class World:
         await self.frame.publisher.publish(
             [outgoing(RESPONSES, a, f"{a.response_id}/{a.revision}", cause) for a in answers]
         )
+
+    async def say(self, topic: Topic[Any], *payloads: Contract) -> None:
+        """Publishes what others say, and returns once routing has read the topic up to its end."""
+        cause = Cause("test", self.clock.now())
+        await self.frame.publisher.publish([outgoing(topic, one, str(uuid4()), cause) for one in payloads])
+        async with (
+            open_reader(self.frame.kafka) as reader,
+            open_database(database_url(self.settings, "routing")) as database,
+        ):
+            await reader.assign([topic.name])
+            ends = {place: end for place, end in (await reader.ends()).items() if end}
+            async with asyncio.timeout(DEADLINE_S):
+                while await Positions(database, "routing").load(ends) != ends:
+                    await asyncio.sleep(0.02)
+
+    def word(self, subject: str | None, *, granted: bool, hour: int) -> Consent:
+        assert subject
+        at = self.clock.now() + timedelta(hours=hour)
+        return Consent(tenant="default", subject=subject, purpose="mail", granted=granted, source="test", at=at)
 
     async def decisions(self, number: int) -> list[Decision]:
         async with reading(self.frame.kafka, DECISIONS.name) as reader:
@@ -117,6 +147,32 @@ async def test_who_is_erased_gets_nothing(world: World) -> None:
     async with hosted(world.routing()):
         (decision,) = await world.decisions(1)
     assert (decision.outcome, decision.reason) == ("suppressed", "erased")
+
+
+async def test_the_newest_word_of_a_person_holds_and_lifts_no_bounce(world: World) -> None:
+    ada, bob, cy = [
+        await sealed(world.keyring, answered(9, response_id=name), customer_id=name, email=f"{name}@example.org")
+        for name in ("ada", "bob", "cy")
+    ]
+    by_mail = await world.keyring.identify("default", Identity(email="bob@example.org"))
+    assert by_mail
+    async with hosted(world.routing()):
+        await world.say(
+            CONSENTS,
+            world.word(ada.subject, granted=False, hour=2),
+            world.word(ada.subject, granted=True, hour=1),
+            world.word(bob.subject, granted=False, hour=1),
+            world.word(by_mail.subject, granted=True, hour=2),
+        )
+        await world.say(DELIVERIES, delivered("earlier", state="bounced", subject=cy.subject))
+        await world.say(
+            CONSENTS,
+            world.word(cy.subject, granted=False, hour=1),
+            world.word(cy.subject, granted=True, hour=2),
+        )
+        await world.publish(ada, bob, cy)
+        decided = {decision.response_id: decision.reason for decision in await world.decisions(3)}
+    assert decided == {"ada": "opt_out", "bob": None, "cy": "bounced"}
 
 
 async def test_a_database_that_was_lost_stops_routing_and_recovery_contacts_nobody_twice(world: World) -> None:

@@ -146,3 +146,22 @@ async def test_pressing_one_click_does_what_a_mail_program_does(sandbox: MailSan
             answer = await sandbox.client.post(f"/mails/{number}/one-click")
             assert answer.headers["location"].endswith(f"note={note}")
     assert pressed == [("application/x-www-form-urlencoded", b"List-Unsubscribe=One-Click")] * 2
+
+
+async def test_one_click_reaches_delivery_where_a_setting_says_it_answers(tmp_path: Path, clock: ManualClock) -> None:
+    pressed: list[str] = []
+
+    async def unsubscribe(request: Request) -> Response:
+        pressed.append(request.url.path)
+        return Response()
+
+    routes = [Route("/nps/u/t", unsubscribe, methods=["POST"])]
+    async with (
+        listening(Starlette(routes=routes)) as url,
+        mail_sandbox(tmp_path, clock, sandbox_delivery_url=url) as sandbox,
+    ):
+        header = {"List-Unsubscribe": "<https://nobody.invalid/nps/u/t>", "List-Unsubscribe-Post": "One-Click"}
+        await send(sandbox, **header)
+        answer = await sandbox.client.post("/mails/1/one-click")
+    assert answer.headers["location"].endswith("note=unsubscribed")
+    assert pressed == ["/nps/u/t"]

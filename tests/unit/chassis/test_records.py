@@ -9,6 +9,7 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+from aiokafka.structs import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -214,3 +215,24 @@ def test_a_record_is_refused_before_kafka_would_refuse_it() -> None:
         check_size(_outgoing("nps.tasks", LARGEST_RECORD))
     with pytest.raises(Malformed, match="larger than Kafka takes"):
         check_size(_outgoing("nps.tasks.dlq", 5 * LARGEST_RECORD))
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "year"),
+    [(1_700_000_000_000, 2023), (1_700_000_000_000_000, 9999), (2**63 - 1, 9999), (-1, 1969), (-(2**63), 1)],
+)
+def test_a_time_no_calendar_holds_is_brought_into_it(timestamp: int, year: int) -> None:
+    record = ConsumerRecord(
+        topic="responses.website",
+        partition=0,
+        offset=0,
+        timestamp=timestamp,
+        timestamp_type=0,
+        key=None,
+        value=b"{}",
+        checksum=None,
+        serialized_key_size=-1,
+        serialized_value_size=2,
+        headers=(),
+    )
+    assert Raw.of(record, "responses.website").at.year == year

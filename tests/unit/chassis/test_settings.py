@@ -151,3 +151,19 @@ def test_on_loopback_no_token_is_needed(host: str) -> None:
 
 def test_an_instance_is_named_after_its_host() -> None:
     assert load(ServiceSettings).instance == socket.gethostname()
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("not base64!", "not base64"), ("påsk", "not base64"), ("c2hvcnQ=", "5 bytes, must be 32")],
+)
+def test_a_master_key_that_wraps_nothing_is_said_with_the_rest(
+    monkeypatch: pytest.MonkeyPatch, key: str, reason: str
+) -> None:
+    monkeypatch.setenv("NPS_MASTER_KEY", key)
+    monkeypatch.setenv("NPS_HTTP_PORT", "many")
+    with pytest.raises(BadSettings) as caught:
+        load(SealedSettings)
+    lines = str(caught.value).splitlines()
+    assert f"  NPS_MASTER_KEY: {reason}" in lines
+    assert len(lines) == 3

@@ -18,6 +18,7 @@ from schemas.sealed import Sealed
 from services.delivery.domain import (
     FOLLOWS,
     FROM_PROVIDER,
+    MAY_BE_OUT,
     MEANS,
     NOTHING_OUT,
     OBJECTS,
@@ -309,6 +310,39 @@ def test_content_comes_back_from_the_command_a_recovered_mail_follows() -> None:
     assert completed(bare, wanted(language="fi")).sealed == SEALED
     assert completed(bare, wanted(revision=2)).sealed is None
     assert completed(bare, wanted(command="offer", template="offer")).sealed is None
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1)])
+def test_a_recovered_mail_goes_where_the_newest_command_says(order: tuple[int, ...]) -> None:
+    mail = replace(entry(), revision=2, sealed=None)
+    for revision in order:
+        mail = completed(mail, wanted(revision=revision, sealed=sealed_as(revision)))
+    assert mail.sealed == sealed_as(2)
+
+
+@pytest.mark.parametrize("state", sorted(MAY_BE_OUT))
+@pytest.mark.parametrize("kind", ["perk", "offer", "none"])
+def test_a_recovered_mail_that_may_be_out_knows_what_came_too_late(state: State, kind: str) -> None:
+    newest = wanted(revision=2, command=kind, sealed=sealed_as(2))
+    mail = replace(entry(state, lease_until=LATER if state == "sending" else None), revision=2, sealed=None)
+    for message in (wanted(sealed=sealed_as(1)), newest):
+        mail = completed(mail, message)
+    unknown = expired(mail, LATER) if state == "sending" else mail
+    again = changed(released(unknown, LATER))
+    assert (again.kind, again.sealed) == (kind, sealed_as(2))
+    assert again.state == ("withdrawn" if kind == "none" else "planned")
+
+
+def test_a_recovered_mail_that_is_out_went_to_whom_was_published() -> None:
+    bounced = replace(entry("bounced", subject="a" * 32), revision=2, sealed=None)
+    mail = completed(
+        completed(bounced, wanted()), wanted(revision=2, subject="b" * 32, template="other", language="fi")
+    )
+    assert (mail.subject, mail.template, mail.language, mail.late) == ("a" * 32, "perk", "fi", None)
+
+
+def sealed_as(number: int) -> Sealed:
+    return SEALED.model_copy(update={"kid": f"{number:032x}"})
 
 
 def test_every_event_and_every_state_has_its_row() -> None:

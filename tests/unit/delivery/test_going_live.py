@@ -16,7 +16,7 @@ LIVE = {"sendgrid_url": "https://api.sendgrid.com", "unsubscribe_url": "https://
 
 
 def set_to(**given: Any) -> DeliverySettings:  # values of settings
-    return DeliverySettings(**{"sendgrid_key": "SG.k", "master_key": "k", "http_port": 8083, **given})
+    return DeliverySettings(**{"sendgrid_key": "SG.k", "master_key": "A" * 43 + "=", "http_port": 8083, **given})
 
 
 def sections(**section: Any) -> Sections[DeliverySection]:  # values of the section
@@ -71,6 +71,8 @@ def test_with_a_sender_an_unsubscribe_address_and_a_permission_it_goes_live(perm
         (LIVE | {"sendgrid_url": "http://api.sendgrid.com"}, {"sender": SENDER, "live": True}, "NPS_SENDGRID_URL"),
         (LIVE, {"live": True}, "sender"),
         (LIVE, {"sender": SENDER | {"email": "hello@acme.example"}, "live": True}, "sender.email"),
+        (LIVE, {"sender": SENDER | {"email": "hello@Example.com"}, "live": True}, "sender.email"),
+        (LIVE, {"sender": SENDER | {"email": "hello@mail.example.com"}, "live": True}, "sender.email"),
         (LIVE, {"sender": SENDER}, "allow_list or live"),
     ],
 )
@@ -79,6 +81,11 @@ def test_each_thing_that_is_missing_alone_keeps_it_from_going_live(
 ) -> None:
     with pytest.raises(Halt, match=missing):
         check_may_go_live(set_to(**settings), sections(**section))
+
+
+@pytest.mark.parametrize("domain", ["counterexample.com", "latest.fi", "contest.test.fi"])
+def test_a_domain_that_only_looks_like_a_reserved_one_goes_live(domain: str) -> None:
+    check_may_go_live(set_to(**LIVE), sections(sender=SENDER | {"email": f"hi@{domain}"}, live=True))
 
 
 def test_one_tenant_that_lacks_something_keeps_all_from_going_live() -> None:

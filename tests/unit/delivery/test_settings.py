@@ -11,18 +11,18 @@ from services.delivery.settings import DeliverySection, DeliverySettings, Item, 
 
 
 def test_a_lease_is_at_least_five_times_the_request_timeout() -> None:
-    settings = DeliverySettings(sendgrid_key="SG.k", master_key="k", sendgrid_timeout_s=7)
+    settings = DeliverySettings(sendgrid_key="SG.k", master_key="A" * 43 + "=", sendgrid_timeout_s=7)
     assert settings.lease >= 5 * timedelta(seconds=7)
 
 
 @pytest.mark.parametrize("url", ["api.sendgrid.com", "ftp://x", "https://", "https://x?a=1", "https://x#y"])
 def test_an_address_is_http_or_https_and_no_more(url: str) -> None:
     with pytest.raises(ValidationError, match="must be an http or https address"):
-        DeliverySettings(sendgrid_key="SG.k", master_key="k", sendgrid_url=url)
+        DeliverySettings(sendgrid_key="SG.k", master_key="A" * 43 + "=", sendgrid_url=url)
 
 
 def test_the_key_shows_nowhere() -> None:
-    assert "SG.secret" not in repr(DeliverySettings(sendgrid_key="SG.secret", master_key="k"))
+    assert "SG.secret" not in repr(DeliverySettings(sendgrid_key="SG.secret", master_key="A" * 43 + "="))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from schemas.contract import FINAL_REVISION
 from schemas.malformed import Malformed
 from schemas.response import Submission
-from services.intake.domain import Arrival, Settled, check, digest_of, personal_data, response, revision_of
+from services.intake.domain import Admitted, Arrival, Settled, check, digest_of, personal_data, response, revision_of
 from tests.support.answers import NOON
 
 NOW_MS = int(NOON.timestamp() * 1000)
@@ -114,3 +114,9 @@ def test_what_an_import_marks_is_history_and_what_has_no_time_was_answered_when_
         NOON,
         {"plan": "pro"},
     )
+
+
+def test_beyond_the_bound_a_value_is_the_overflow_and_a_key_without_any_value_is_left_out() -> None:
+    admitted = Admitted(frozenset({("plan", "pro")}), frozenset({"plan", "city"}))
+    sent = {"plan": "pro", "city": "Turku", "u-123": "x"}
+    assert admitted.bounded(sent, "other") == {"plan": "pro", "city": "other"}

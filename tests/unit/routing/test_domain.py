@@ -114,6 +114,28 @@ def test_the_past_is_never_contacted(mark: dict[str, Any]) -> None:
     assert (later.decision.outcome, later.decision.reason, later.message) == ("suppressed", "history", None)
 
 
+@pytest.mark.parametrize("mark", [{"history": True}, {"answered_at": NOON - timedelta(days=11 * 365)}])
+@pytest.mark.parametrize("op", ["excluded", "retracted"])
+def test_the_past_is_never_contacted_also_if_a_later_revision_tells_that_it_is_past(
+    op: str, mark: dict[str, Any]
+) -> None:
+    taken_back = an_answer(9, op=op)
+    told, later = last(taken_back, an_answer(9, 2, **mark)), last(taken_back, an_answer(9, 2, **mark), an_answer(3, 3))
+    assert (told.decision.outcome, told.decision.reason, told.message) == ("closed", "history", None)
+    assert (later.decision.outcome, later.decision.reason, later.outreach) == ("suppressed", "history", None)
+
+
+def test_a_past_answer_that_is_excluded_at_first_is_not_contacted_when_it_comes_back() -> None:
+    assert last(an_answer(9, op="excluded", history=True), an_answer(9, 2)).decision.reason == "history"
+
+
+def test_what_is_past_is_known_again_after_a_recovery() -> None:
+    recovered = Standing("default", "r", revision=1, number=1)
+    noted = decide(an_answer(9, op="excluded", history=True), recovered, REACHED, BOOK, NOON)
+    assert isinstance(noted, Noted)
+    assert noted.standing.past
+
+
 def test_a_mark_of_history_on_a_live_answer_changes_nothing_towards_people() -> None:
     decided = last(an_answer(3), an_answer(3, 2, history=True))
     assert decided.outreach is not None

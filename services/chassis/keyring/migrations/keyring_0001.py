@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Creates secrets, keys, erased and links."""
+    """Creates secrets, keys, erased, belongings and links."""
     op.create_table(
         "secrets",
         sa.Column("tenant", sa.String(63), primary_key=True),
@@ -37,6 +37,12 @@ def upgrade() -> None:
     )
     op.create_index("erased_by_kid", "erased", ["kid"])
     op.create_table(
+        "belongings",
+        sa.Column("tenant", sa.String(63), primary_key=True),
+        sa.Column("subject", sa.String(32), primary_key=True),
+        sa.Column("owner", sa.String(300), primary_key=True),
+    )
+    op.create_table(
         "links",
         sa.Column("tenant", sa.String(63), primary_key=True),
         sa.Column("identifier", sa.String(32), primary_key=True),
@@ -48,5 +54,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drops them."""
-    for table in ("links", "erased", "keys", "secrets"):
+    for table in ("links", "belongings", "erased", "keys", "secrets"):
         op.drop_table(table)

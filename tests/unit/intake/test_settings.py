@@ -1,0 +1,23 @@
+"""Intake's settings: a secret that could verify nothing is said at start."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.chassis.settings import BadSettings, load
+from services.intake.settings import IntakeSettings
+
+MASTER_KEY = "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [("whsec_!", "must be whsec_ and base64"), ("whsec_AAAA", "3 bytes, must be at least 16")],
+)
+def test_a_malformed_secret_of_the_crm_is_said_at_start(secret: str, reason: str) -> None:
+    with pytest.raises(BadSettings, match=f"NPS_CRM_WEBHOOK_SECRET: {reason}"):
+        load(IntakeSettings, master_key=MASTER_KEY, crm_webhook_secret=secret)
+
+
+def test_without_a_secret_of_the_crm_intake_starts() -> None:
+    assert load(IntakeSettings, master_key=MASTER_KEY).crm_webhook_secret is None
