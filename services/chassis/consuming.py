@@ -135,6 +135,9 @@ class Consumer(Generic[T]):
         except OffsetOutOfRangeError as error:
             await self._out_of_range(error)
             return
+        except UnicodeDecodeError:
+            await self._past_undecodable()
+            return
         for partition, records in fetched.items():
             if self._assignments.settled and partition in self._lanes:
                 await self._feed(partition, records)
@@ -245,10 +248,14 @@ class Consumer(Generic[T]):
             down=down,
             exc_info=down is None,
         )
-        follows = lane.dependency_down(now, spread) if down else lane.failed(raws[-1].offset, now, spread)
+        hopeless = isinstance(error, Malformed) and len(raws) == 1
+        if down:
+            follows = lane.dependency_down(now, spread)
+        else:
+            follows = Next.BURY if hopeless else lane.failed(raws[-1].offset, now, spread)
         if follows is Next.BURY:
             try:
-                await self._refuse(partition, lane, raws[0], error, attempts=TRIES)
+                await self._refuse(partition, lane, raws[0], error, attempts=1 if hopeless else TRIES)
                 await self._process(self._skip(partition, lane.position, raws[0].offset + 1))
                 self._advanced(partition, lane, raws[0].offset + 1)
                 return
@@ -294,6 +301,37 @@ class Consumer(Generic[T]):
         lane.advanced(end)
         if not lane.broken:
             self._health.goes_on(f"{self._group} {partition.topic}[{partition.partition}]")
+
+    async def _past_undecodable(self) -> None:
+        """Kafka's client hands over no record with a header whose name is not UTF-8, nor those that came with it.
+
+        So each partition is read anew from where it stands, and the one at fault a record at a time up to that record.
+        """
+        for partition, lane in self._lanes.items():
+            self._consumer.seek(partition, lane.position)
+        for partition, lane in self._lanes.items():
+            if lane.broken or lane.paused_until is not None or not self._assignments.settled:
+                continue
+            try:
+                fetched = await self._consumer.getmany(partition, timeout_ms=POLL_MS)
+                await self._feed(partition, fetched.get(partition, ()))
+            except UnicodeDecodeError:
+                await self._bury_undecodable(partition, lane)
+
+    async def _bury_undecodable(self, partition: TopicPartition, lane: Lane) -> None:
+        self._consumer.seek(partition, lane.position)
+        while lane.paused_until is None and not lane.broken and self._assignments.settled:
+            try:
+                fetched = await self._consumer.getmany(partition, timeout_ms=POLL_MS, max_records=1)
+                await self._feed(partition, fetched.get(partition, ()))
+            except UnicodeDecodeError:
+                at = await self._consumer.position(partition)
+                raw = Raw(*self._name(partition), at, self._clock.now(), None, None, ())
+                refused = Malformed.of("headers", "a name is not UTF-8, so that the record cannot be handed over")
+                await self._failed(partition, lane, [raw], refused)
+                if self._assignments.settled:
+                    self._consumer.seek(partition, lane.position)
+                return
 
     async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         """Records we have not read are gone. Never passed over in silence, and never on our own topics."""

@@ -98,7 +98,8 @@ class DeadLetters:
 
     async def _record(self, letter: UUID, raw: Raw, headers: tuple[tuple[str, bytes], ...]) -> Outgoing:
         if self._sealer is None:
-            return _outgoing(raw.topic, raw.key, raw.value, (*raw.headers, *headers))
+            empty = raw.key is None and raw.value is None  # Kafka's client takes no record of neither
+            return _outgoing(raw.topic, b"" if empty else raw.key, raw.value, (*raw.headers, *headers))
         sealed = await self._sealer.seal_letter(letter, _packed(raw))
         value = sealed.model_dump_json().encode() if sealed else None
         return _outgoing(raw.topic, letter.bytes, value, (("content-type", SEALED_TYPE.encode()), *headers))

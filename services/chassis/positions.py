@@ -26,7 +26,15 @@ class Positions:
         self._consumer = consumer
 
     async def load(self, partitions: Collection[Partition]) -> dict[Partition, int]:
-        """The next offset of each partition that has one.
+        """The next offset of each of these partitions that has one.
+
+        Raises:
+            Transient: if the database does not answer.
+        """
+        return {place: offset for place, offset in (await self.known()).items() if place in partitions}
+
+    async def known(self) -> dict[Partition, int]:
+        """The next offset of every partition that has one.
 
         Raises:
             Transient: if the database does not answer.
@@ -37,7 +45,7 @@ class Positions:
                     POSITIONS.c.consumer == self._consumer
                 )
             )
-            return {(topic, number): offset for topic, number, offset in rows if (topic, number) in partitions}
+            return {(topic, number): offset for topic, number, offset in rows}
 
     async def advance(self, transaction: Transaction, partition: Partition, start: int, end: int) -> None:
         """Moves from `start` to `end` in the transaction that writes the effects.

@@ -63,12 +63,20 @@ class Inbound:
         self._taken[batch.topic, batch.partition] = start, batch.end
 
     async def delete_taken(self, stop: asyncio.Event) -> None:
-        """Deletes raw records that are in, on topics of our own making: they hold personal data in clear."""
+        """Deletes raw records that are in, on topics of our own making: they hold personal data in clear.
+
+        What the last run had no time to delete comes first.
+        """
+        left_behind = True
         while not stop.is_set():
             self.frame.health.turned("deleting")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), DELETE_EVERY.total_seconds())
             with self.frame.health.pausing("deleting"):
+                if left_behind:
+                    for place, end in (await self.positions.known()).items():
+                        self._taken.setdefault(place, (end, end))
+                    left_behind = False
                 await self._delete()
         self.frame.health.ended("deleting")
 

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
+from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 
@@ -29,6 +31,7 @@ from services.chassis.topic_admin import Wanted, wanted_dead_letters
 from tests.support.topics import eventually, reading
 
 WORDS = Wanted("words", 1, {"cleanup.policy": "delete"})
+CRC = 17  # where a record batch has its checksum, of everything after it
 _TABLES = MetaData()
 SEEN = Table("seen", _TABLES, Column("id", Integer, primary_key=True), Column("word", String(50)))
 
@@ -67,6 +70,17 @@ class World:
                 for word in words
             ]
         )
+
+    async def publish_undecodable(self, word: str) -> None:
+        """As clients do that take any bytes for a header's name; ours does not, so the finished batch is changed."""
+        producer = AIOKafkaProducer(bootstrap_servers=self.frame.settings.kafka_bootstrap)
+        async with producer:
+            batch = producer.create_batch()
+            batch.append(key=b"k", value=json.dumps(word).encode(), timestamp=None, headers=[("zz", b"")])
+            built = bytearray(batch._build()).replace(b"zz", b"\xff\xfe")
+            built[CRC : CRC + 4] = calc_crc32c(bytes(built[CRC + 4 :])).to_bytes(4, "big")
+            batch._buffer = built
+            await (await producer.send_batch(batch, self.frame.kafka.topic("words"), partition=0))
 
     async def stored(self) -> list[str]:
         async with self.database.begin() as transaction:
@@ -133,6 +147,18 @@ async def test_what_cannot_be_read_becomes_a_dead_letter_and_its_neighbours_go_t
     async with consuming(world):
         await until_stored(world, "one", "two")
         assert await world.dead(2) == ["word: bad", "body: not JSON"]
+
+
+async def test_a_header_name_the_client_cannot_decode_stops_nobody(world: World) -> None:
+    await world.publish("one", "two")
+    await world.publish_undecodable("three")
+    await world.publish("four")
+    async with consuming(world):
+        await until_stored(world, "one", "two", "four")
+        assert await world.dead(1) == ["headers: a name is not UTF-8, so that the record cannot be handed over"]
+    await world.publish("five")
+    async with consuming(world):
+        await until_stored(world, "one", "two", "four", "five")
 
 
 async def test_a_dead_letter_keeps_key_value_and_headers_byte_for_byte(world: World) -> None:

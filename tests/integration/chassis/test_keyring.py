@@ -352,7 +352,6 @@ def test_a_master_key_is_32_bytes_in_base64(text: str, reason: str) -> None:
         parse_master_key(text)
 
 
-@pytest.mark.sqlite
 @pytest.mark.parametrize("held", ["a key", "a secret"])
 async def test_a_keyring_is_not_opened_with_another_master_key(
     sealed_settings: SealedSettings, clock: ManualClock, held: str
@@ -365,6 +364,7 @@ async def test_a_keyring_is_not_opened_with_another_master_key(
             pass
 
 
+@pytest.mark.sqlite
 async def test_the_keyring_lies_in_the_state_folder(sealed_settings: SealedSettings, clock: ManualClock) -> None:
     async with open_keyring(sealed_settings, clock) as ring:
         assert await ring.seal_letter(UUID(int=0), b"robin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete
 
+from schemas.topics import CONSENTS
 from services.chassis.failures import Halt
 from services.chassis.keyring import keyring_url
 from services.chassis.keyring.tables import KEYS, SECRETS
@@ -25,6 +26,7 @@ async def test_delivery_does_not_start_beside_a_keyring_that_was_lost_since_some
     message = await world.wanted()
     await world.consent(message.subject, granted=False)
     async with hosted(world.delivery()):
+        await world.heard(CONSENTS)
         await world.want(message)
         await world.ends(message, "suppressed", reason="opt_out")
     await lose_keyring(world)
