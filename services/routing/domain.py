@@ -4,9 +4,9 @@ Strange cases, each with its rule:
   a revision arrives twice              nothing happens, unless its content differs: the first stays, it is reported
   a retraction arrives first            it stands; what it retracts changes nothing when it comes
   a comment arrives before its answer   it waits for it
-  a mark of history on a live answer    changes nothing towards people: it was contacted already
+  a mark of history on a live answer    changes nothing towards people
   a live revision of a past answer      suppressed(history): the past is never contacted
-  an answer turns out to be past        closed(history), unless it was contacted already
+  an answer turns out to be past        closed(history), unless it was live before
 """
 
 from __future__ import annotations
@@ -121,8 +121,10 @@ def _wanted(answer: Response, standing: Standing, contact: Contact, playbook: Pl
 
 
 def _belongs_to_the_past(answer: Response, standing: Standing) -> bool:
-    """Whether a revision tells that its answer is past, while nobody has been contacted because of it."""
-    return standing.mail is None and standing.task is None and is_past(answer)
+    """Whether a revision tells that its answer is past. On an answer that was live before the mark changes nothing."""
+    before = standing.answer
+    was_live = before is not None and not (TAKEN_BACK.get(before.op) or before.test)
+    return not was_live and standing.mail is None and standing.task is None and is_past(answer)
 
 
 def _decided(standing: Standing, wanted: _Wanted, contact: Contact, playbook: Playbook, now: datetime) -> Decided:

@@ -136,6 +136,14 @@ def test_what_is_past_is_known_again_after_a_recovery() -> None:
     assert noted.standing.past
 
 
+def test_a_mark_of_history_changes_nothing_either_where_a_live_answer_could_lead_to_nothing_yet() -> None:
+    unreached = decide(an_answer(9), Standing("default", "r"), Contact(has_address=False), BOOK, NOON)
+    assert isinstance(unreached, Decided)
+    told = decide(an_answer(9, 2, history=True), unreached.standing, REACHED, BOOK, NOON)
+    assert isinstance(told, Decided)
+    assert told.decision.action == "perk"
+
+
 def test_a_mark_of_history_on_a_live_answer_changes_nothing_towards_people() -> None:
     decided = last(an_answer(3), an_answer(3, 2, history=True))
     assert decided.outreach is not None
