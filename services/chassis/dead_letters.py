@@ -98,8 +98,9 @@ class DeadLetters:
 
     async def _record(self, letter: UUID, raw: Raw, headers: tuple[tuple[str, bytes], ...]) -> Outgoing:
         if self._sealer is None:
-            empty = raw.key is None and raw.value is None  # Kafka's client takes no record of neither
-            return _outgoing(raw.topic, b"" if empty else raw.key, raw.value, (*raw.headers, *headers))
+            if raw.key is None and raw.value is None:  # Kafka's client takes no record of neither
+                return _outgoing(raw.topic, b"", None, (*raw.headers, *headers, (OWN + "empty", b"key")))
+            return _outgoing(raw.topic, raw.key, raw.value, (*raw.headers, *headers))
         sealed = await self._sealer.seal_letter(letter, _packed(raw))
         value = sealed.model_dump_json().encode() if sealed else None
         return _outgoing(raw.topic, letter.bytes, value, (("content-type", SEALED_TYPE.encode()), *headers))
@@ -115,6 +116,8 @@ async def read_letter(raw: Raw, sealer: Sealer | None) -> DeadLetter:
     try:
         letter = UUID(told[OWN + "id"])
         key, value, headers = raw.key, raw.value, tuple(h for h in raw.headers if not h[0].startswith((CONNECT, OWN)))
+        if OWN + "empty" in told:
+            key = None
         erased = False
         if cloudevents.first_header(raw.headers, "content-type") == SEALED_TYPE and sealer:
             content = (
