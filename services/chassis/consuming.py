@@ -307,20 +307,20 @@ class Consumer(Generic[T]):
 
         So each partition is read anew from where it stands, and the one at fault a record at a time up to that record.
         """
+        for partition in self._consumer.assignment() & self._lanes.keys():
+            self._consumer.seek(partition, self._lanes[partition].position)
         for partition, lane in self._lanes.items():
-            self._consumer.seek(partition, lane.position)
-        for partition, lane in self._lanes.items():
-            if lane.broken or lane.paused_until is not None or not self._assignments.settled:
+            if lane.broken or lane.paused_until is not None or not self._holds(partition):
                 continue
             try:
                 fetched = await self._consumer.getmany(partition, timeout_ms=POLL_MS)
                 await self._feed(partition, fetched.get(partition, ()))
             except UnicodeDecodeError:
+                self._consumer.seek(partition, lane.position)
                 await self._bury_undecodable(partition, lane)
 
     async def _bury_undecodable(self, partition: TopicPartition, lane: Lane) -> None:
-        self._consumer.seek(partition, lane.position)
-        while lane.paused_until is None and not lane.broken and self._assignments.settled:
+        while lane.paused_until is None and not lane.broken and self._holds(partition):
             try:
                 fetched = await self._consumer.getmany(partition, timeout_ms=POLL_MS, max_records=1)
                 await self._feed(partition, fetched.get(partition, ()))
@@ -329,9 +329,13 @@ class Consumer(Generic[T]):
                 raw = Raw(*self._name(partition), at, self._clock.now(), None, None, ())
                 refused = Malformed.of("headers", "a name is not UTF-8, so that the record cannot be handed over")
                 await self._failed(partition, lane, [raw], refused)
-                if self._assignments.settled:
+                if self._holds(partition):
                     self._consumer.seek(partition, lane.position)
                 return
+
+    def _holds(self, partition: TopicPartition) -> bool:
+        """Whether a partition may be read and seeked: from the start of a rebalance it may not."""
+        return self._assignments.settled and partition in self._consumer.assignment()
 
     async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         """Records we have not read are gone. Never passed over in silence, and never on our own topics."""

@@ -53,6 +53,8 @@ class Standing:
 
     async def tell(self, positions: Mapping[TopicPartition, int]) -> None:
         """Tells the offsets of what is read next. A commit that fails is made up for by the next."""
+        held = self._consumer.assignment()  # a rebalance may be under way
+        positions = {place: position for place, position in positions.items() if place in held}
         self._measure(positions)
         news = {place: position for place, position in positions.items() if self._told.get(place) != position}
         if not news or not self._assignments.settled:

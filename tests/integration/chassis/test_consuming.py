@@ -15,6 +15,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 
+from services.chassis.assignments import Assignments
 from services.chassis.clock import SystemClock
 from services.chassis.consuming import Batch, Consumer, Subscription
 from services.chassis.dead_letters import DeadLetters, read_letter
@@ -27,6 +28,7 @@ from services.chassis.positions import Positions
 from services.chassis.records import Outgoing, Raw
 from services.chassis.settings import ServiceSettings
 from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.standing import Standing
 from services.chassis.topic_admin import Wanted, wanted_dead_letters
 from tests.support.topics import eventually, reading
 
@@ -159,6 +161,14 @@ async def test_a_header_name_the_client_cannot_decode_stops_nobody(world: World)
     await world.publish("five")
     async with consuming(world):
         await until_stored(world, "one", "two", "four", "five")
+
+
+async def test_where_a_partition_stands_that_is_no_longer_held_is_told_to_nobody(world: World) -> None:
+    consumer = world.frame.kafka.consumer("reader")
+    standing = Standing(world.frame, "reader", consumer, Assignments(consumer))
+    async with consumer:
+        await standing.tell({TopicPartition(world.frame.kafka.topic("words"), 0): 3})
+    assert b"nps_consumer_lag_records{" not in world.frame.metrics.render()
 
 
 async def test_a_dead_letter_keeps_key_value_and_headers_byte_for_byte(world: World) -> None:
