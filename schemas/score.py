@@ -8,19 +8,26 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.contract import Contract, Moment, Name, ShortText, Tenant
-from schemas.tally import Segment
+from schemas.tally import Segment, Series
 
 Count = Annotated[int, Field(ge=0)]
 
 
 class Window(Contract):
-    """The span of time a score is about, by event time. `all_time` has no start."""
+    """The span of time a score is about, by event time. `all_time` has no start.
+
+    A calendar window is named after its period (`month.2026-05`, `week.2026-W21`). One that counts each subject's
+    latest answer alone has `.latest` after its name.
+    """
 
     name: Name
     kind: Literal["rolling", "calendar", "all_time"]
     start: Moment | None = Field(default=None, description="inclusive")
     end: Moment = Field(description="exclusive; of a rolling window the moment of as_of")
     edge_minutes: int = Field(description="how far the start may be off: the width of a bucket; 0 if exact")
+    state: Literal["open", "final", "restated"] = Field(
+        default="open", description="final once its period is over; restated where late answers changed what was final"
+    )
 
 
 class Interval(Contract):
@@ -47,6 +54,9 @@ class Target(Contract):
     value: float
     source: ShortText
     date: date
+    probability: float | None = Field(
+        default=None, ge=0, le=1, description="that the true score has reached the value; none where n is 0"
+    )
 
 
 class Score(Contract):
@@ -54,6 +64,7 @@ class Score(Contract):
 
     tenant: Tenant
     segment: Segment
+    series: Series = "all"
     window: Window
     as_of: Moment
     n: Count

@@ -9,8 +9,11 @@ from pydantic import Field, StringConstraints
 
 from schemas.contract import Contract, Tenant
 
-Segment = Annotated[str, StringConstraints(min_length=1, max_length=130)]
-"""`all`, or `key=value` such as `channel=email`, `country=FI`."""
+Segment = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+"""`all`, `key=value` such as `channel=email`, or a combination such as `country=FI,plan=pro`.
+
+In a combination a comma or per cent sign of a value is written `%2C` or `%25`.
+"""
 
 ALL: Final = "all"
 """The segment every answer belongs to."""

@@ -11,8 +11,10 @@ from schemas.contract import Contract
 from schemas.decision import Decision
 from schemas.delivery import Delivery
 from schemas.erasure import Erasure
+from schemas.generation import Generation
 from schemas.message import Message
 from schemas.outreach_request import OutreachRequest
+from schemas.person_answer import PersonAnswer
 from schemas.provider_event import ProviderEvent
 from schemas.response import Response
 from schemas.score import Score
@@ -38,8 +40,28 @@ TALLIES: Final = Topic(
     key=("generation", "tenant", "segment", "series", "day", "partition"),
     meets_by=("tenant", "segment"),
     writer="scoring",
-    readers=frozenset({"scoring", "monitor"}),
+    readers=frozenset({"scoring", "monitor", "console"}),
     meaning="exact counts a cell, absolute: the last record of a key wins; written in fenced transactions",
+    compacted=True,
+)
+GENERATIONS: Final = Topic(
+    name="nps.generations",
+    payload=Generation,
+    key=("generation", "series", "partition"),
+    writer="scoring",
+    readers=frozenset({"scoring", "console"}),
+    meaning="how far each generation of tallies stands; a tombstone ends one",
+    scaled=False,
+    compacted=True,
+)
+PEOPLE: Final = Topic(
+    name="nps.people",
+    payload=PersonAnswer,
+    key=("generation", "tenant", "subject", "response_id"),
+    meets_by=("tenant", "subject"),
+    writer="scoring",
+    readers=frozenset({"scoring"}),
+    meaning="what each answer of a person adds, absolute, where each person's latest answer is counted as well",
     compacted=True,
 )
 SCORES: Final = Topic(
@@ -153,6 +175,8 @@ ERASURES: Final = Topic(
 CATALOGUE: Final[tuple[Topic[Contract], ...]] = (
     RESPONSES,
     TALLIES,
+    GENERATIONS,
+    PEOPLE,
     SCORES,
     ALERTS,
     DECISIONS,

@@ -7,7 +7,7 @@ Writes   exact tallies, and scores with interval and verdict; alerts are reserve
 
 from typing import Final
 
-from schemas.topics import ALERTS, RESPONSES, SCORES, TALLIES
+from schemas.topics import ALERTS, GENERATIONS, PEOPLE, RESPONSES, SCORES, TALLIES
 
-READS: Final = (RESPONSES, TALLIES, SCORES, ALERTS)
-WRITES: Final = (TALLIES, SCORES, ALERTS)
+READS: Final = (RESPONSES, TALLIES, GENERATIONS, PEOPLE, SCORES, ALERTS)
+WRITES: Final = (TALLIES, GENERATIONS, PEOPLE, SCORES, ALERTS)
