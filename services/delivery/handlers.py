@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from schemas.consent import Consent
+from schemas.decision import Reason
 from schemas.message import Message
 from schemas.provider_event import ProviderEvent
 from schemas.topics import DELIVERIES
@@ -20,11 +21,12 @@ from services.chassis.keyring import Keyring
 from services.chassis.metrics import ChassisMetric, Metrics
 from services.chassis.records import Cause, Outgoing, outgoing
 from services.chassis.sql import Transaction
-from services.delivery import sql_fingerprints, sql_ledger, sql_suppressions
+from services.chassis.suppressions import Word
+from services.delivery import sql_fingerprints, sql_ledger
 from services.delivery.domain import MEANS, OBJECTS, Entry, command, observed
 from services.delivery.metrics import DeliveryMetric
 from services.delivery.settings import DeliverySection
-from services.delivery.sql_suppressions import Word
+from services.delivery.tables import SUPPRESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Delivering:
         events = [received.payload for received in batch.records]
         entries = await sql_ledger.load_deliveries(transaction, {(e.tenant, e.delivery_id) for e in events})
         changes: list[Entry] = []
-        words: list[Word] = []
+        words: list[Word[Reason]] = []
         for event in events:
             key = (event.tenant, event.delivery_id)
             if key not in entries:
@@ -86,7 +88,7 @@ class Delivering:
 
     async def on_consents(self, transaction: Transaction, batch: Batch[Consent]) -> Sequence[Outgoing]:
         """Learns who opts out, and who takes that back: for every subject of that person, addresses among them."""
-        words: list[Word] = []
+        words: list[Word[Reason]] = []
         for consent in (received.payload for received in batch.records):
             if consent.purpose != "mail":
                 continue
@@ -97,9 +99,9 @@ class Delivering:
         await self.heed(transaction, words)
         return ()
 
-    async def heed(self, transaction: Transaction, words: Sequence[Word]) -> None:
+    async def heed(self, transaction: Transaction, words: Sequence[Word[Reason]]) -> None:
         """Remembers whom not to write to, and under which secrets their hashes stand."""
-        await sql_suppressions.note(transaction, words)
+        await SUPPRESSIONS.note(transaction, words)
         await sql_fingerprints.note(transaction, self.keyring, (word.tenant for word in words))
 
     def published(self, changes: Iterable[Entry]) -> list[Outgoing]:
@@ -125,7 +127,7 @@ def record_of(entry: Entry, now: datetime) -> Outgoing:
     return outgoing(DELIVERIES, entry.published(), f"{entry.delivery_id}/{entry.version}", cause)
 
 
-def objections(entry: Entry, event: ProviderEvent) -> list[Word]:
+def objections(entry: Entry, event: ProviderEvent) -> list[Word[Reason]]:
     """Whom an event says not to write to. A bounce is about the address; an opt-out about the person as well."""
     reason = OBJECTS.get(MEANS[event.type])
     if reason is None:

@@ -16,9 +16,9 @@ from services.chassis.business import Sections
 from services.chassis.keyring import Erased, Keyring, normalised_email
 from services.chassis.keyring.identity import hashed
 from services.chassis.sql import Transaction
-from services.delivery import sql_suppressions
 from services.delivery.domain import Entry
 from services.delivery.settings import DeliverySection
+from services.delivery.tables import SUPPRESSIONS
 
 _ADDRESS: Final = re.compile(r"[^\s@<>\"]+@[^\s@<>\".]+(\.[^\s@<>\".]+)+")
 
@@ -56,7 +56,7 @@ class Recipients:
             subjects = {i: entries[i].subject or one.address for i, one in reachable.items()}
             linked = await self.keyring.subjects_of(tenant, set(subjects.values()))
             hashes = frozenset().union(*linked.values(), (one.address for one in reachable.values()))
-            reasons = await sql_suppressions.in_force(transaction, tenant, hashes)
+            reasons = await SUPPRESSIONS.in_force(transaction, tenant, hashes)
             for i, one in reachable.items():
                 found[i] = objection(reasons, one.address, subjects[i], linked[subjects[i]]) or self._listed(
                     tenant, one

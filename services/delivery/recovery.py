@@ -19,11 +19,11 @@ from services.chassis.consuming import Batch
 from services.chassis.records import Outgoing, Raw, Received
 from services.chassis.recovering import Replay
 from services.chassis.sql import Transaction
+from services.chassis.suppressions import Word
 from services.delivery import sql_fingerprints, sql_ledger
 from services.delivery.domain import OBJECTS, Entry, command, completed, lost, recovered
 from services.delivery.handlers import Delivering
 from services.delivery.sql_ledger import ResponseKey
-from services.delivery.sql_suppressions import Word
 
 T = TypeVar("T")
 

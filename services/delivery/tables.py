@@ -6,7 +6,9 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Uuid
 
+from schemas.decision import Reason
 from services.chassis.sql import Utc
+from services.chassis.suppressions import Suppressions
 
 DELIVERY: Final = MetaData()
 
@@ -40,16 +42,8 @@ LEDGER: Final = Table(
     Index("ledger_by_state", "state", "due_at"),
 )
 
-SUPPRESSIONS: Final = Table(
-    "suppressions",
-    DELIVERY,
-    Column("tenant", String(63), primary_key=True),
-    Column("about", String(32), primary_key=True),
-    Column("reason", String(20), primary_key=True),
-    Column("since", Utc),
-    Column("lifted_at", Utc),
-)
-"""`about` is the hash of an address or a subject. In force while `since` is set and later than `lifted_at`."""
+SUPPRESSIONS: Final = Suppressions[Reason](DELIVERY)
+"""About addresses and subjects: a bounce is about an address and stays, an opt-out about a person."""
 
 FINGERPRINTS: Final = Table(
     "fingerprints",

@@ -22,12 +22,13 @@ from services.chassis.metrics import ChassisMetric, Metrics
 from services.chassis.records import Cause, Outgoing, Received, outgoing
 from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import lock
-from services.routing import sql_standings, sql_suppressions
+from services.chassis.suppressions import Word
+from services.routing import sql_standings
 from services.routing.domain import Decided, Standing, decide
 from services.routing.metrics import RoutingMetric
-from services.routing.policy import FROM_DELIVERY, Contact
+from services.routing.policy import FROM_DELIVERY, IN_ORDER, Contact
 from services.routing.settings import RoutingSection
-from services.routing.sql_suppressions import IN_ORDER, Word
+from services.routing.tables import SUPPRESSIONS
 
 _log = logger("routing")
 
@@ -91,12 +92,12 @@ class Routing:
             for delivery in (record.payload for record in batch.records)
             if delivery.state in FROM_DELIVERY and delivery.subject
         ]
-        await sql_suppressions.note(transaction, learned)
+        await SUPPRESSIONS.note(transaction, learned)
         return ()
 
     async def on_consents(self, transaction: Transaction, batch: Batch[Consent]) -> Sequence[Outgoing]:
         """Learns what people allow; the newest word holds. An opt-out is lifted for every subject of a person."""
-        words: list[Word] = []
+        words: list[Word[Reason]] = []
         for consent in (record.payload for record in batch.records):
             if consent.purpose != "mail":
                 continue
@@ -104,7 +105,7 @@ class Routing:
             if consent.granted:
                 linked |= (await self.keyring.subjects_of(consent.tenant, [consent.subject]))[consent.subject]
             words += [Word(consent.tenant, one, "opt_out", consent.at, consent.granted) for one in sorted(linked)]
-        await sql_suppressions.note(transaction, words)
+        await SUPPRESSIONS.note(transaction, words)
         return ()
 
     async def _people(self, answers: Sequence[Response]) -> list[Person]:
@@ -148,7 +149,7 @@ class Routing:
         for tenant in {answer.tenant for answer in answers}:
             groups = {subject: group for (owner, subject), group in linked.items() if owner == tenant}
             everyone = frozenset().union(*groups.values()) if groups else frozenset()
-            reasons = await sql_suppressions.in_force(transaction, tenant, everyone)
+            reasons = await SUPPRESSIONS.in_force(transaction, tenant, everyone)
             for subject, group in groups.items():
                 hold = frozenset().union(*(reasons.get(one, ()) for one in group))
                 reason = next((one for one in IN_ORDER if one in hold), None)

@@ -23,6 +23,9 @@ FROM_DELIVERY: Final[dict[State, Reason]] = {
 }
 """What became of a mail, and what it means for the next one."""
 
+IN_ORDER: Final[tuple[Reason, ...]] = ("opt_out", "bounced")
+"""Which reason is told where several hold: what a person wants comes first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:

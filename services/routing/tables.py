@@ -6,7 +6,9 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table
 
+from schemas.decision import Reason
 from services.chassis.sql import Utc
+from services.chassis.suppressions import Suppressions
 
 ROUTING: Final = MetaData()
 
@@ -27,12 +29,5 @@ ANSWERS: Final = Table(
     Column("first_decided_at", Utc),
 )
 
-SUPPRESSIONS: Final = Table(
-    "suppressions",
-    ROUTING,
-    Column("tenant", String(63), primary_key=True),
-    Column("subject", String(32), primary_key=True),
-    Column("reason", String(20), primary_key=True),
-    Column("since", Utc),
-    Column("lifted_at", Utc),
-)
+SUPPRESSIONS: Final = Suppressions[Reason](ROUTING)
+"""About subjects: a bounce stays, an opt-out may be taken back and takes no bounce along."""

@@ -33,7 +33,7 @@ def upgrade() -> None:
     op.create_table(
         "suppressions",
         sa.Column("tenant", sa.String(63), primary_key=True),
-        sa.Column("subject", sa.String(32), primary_key=True),
+        sa.Column("about", sa.String(32), primary_key=True),
         sa.Column("reason", sa.String(20), primary_key=True),
         sa.Column("since", Utc),
         sa.Column("lifted_at", Utc),
