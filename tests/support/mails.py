@@ -1,13 +1,29 @@
-"""Builders of mails that are wanted: a test shows only what matters to it."""
+"""A mail, and builders of mails that are wanted: a test shows only what matters to it."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from schemas.message import Message, effect_id
 from services.chassis.keyring import Keyring
+from services.delivery.mailer import Mail
 from tests.support.answers import answered
 from tests.support.sealing import sealed
+
+MAIL = Mail(
+    delivery_id=UUID(int=1),
+    tenant="default",
+    category="perk",
+    sender_email="hello@acme.example",
+    sender_name="Acme",
+    recipient="ada@example.org",
+    subject="Thank you",
+    html="<p>Thank you</p>",
+    text="Thank you",
+    unsubscribe_url="https://acme.example/u/token",
+)
+"""What a mailer is given."""
 
 PERSONAL = ("name", "customer_id", "locale")
 

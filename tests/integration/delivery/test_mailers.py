@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
-from uuid import UUID
 
 import pytest
 
@@ -19,19 +18,7 @@ from services.delivery.settings import DeliverySettings
 from tests.support.clocks import ManualClock
 from tests.support.fake_mailer import FakeMailer, Fault
 from tests.support.mail_sandbox import MailSandbox, mail_sandbox
-
-MAIL = Mail(
-    delivery_id=UUID(int=1),
-    tenant="default",
-    category="perk",
-    sender_email="hello@acme.example",
-    sender_name="Acme",
-    recipient="ada@example.org",
-    subject="Thank you",
-    html="<p>Thank you</p>",
-    text="Thank you",
-    unsubscribe_url="https://acme.example/u/token",
-)
+from tests.support.mails import MAIL
 
 
 class Provider(Protocol):

@@ -5,32 +5,20 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.delivery.mailer import Accepted, Ambiguous, Later, Mail, Quota, Refused
+from services.delivery.mailer import Accepted, Ambiguous, Later, Quota, Refused
 from services.delivery.sendgrid_mailer import _built, outcome_of
 from tests.support.answers import NOON
+from tests.support.mails import MAIL
 
 OWN_FORM = json.dumps(
     {"errors": [{"message": "Does not contain a@b.example", "field": "personalizations.0.to"}]}
 ).encode()
 PAGE = b"<html>Bad Gateway</html>"
-MAIL = Mail(
-    delivery_id=UUID(int=1),
-    tenant="default",
-    category="perk",
-    sender_email="hello@acme.example",
-    sender_name="Acme",
-    recipient="ada@example.org",
-    subject="Thank you",
-    html="<p>Thank you</p>",
-    text="Thank you",
-    unsubscribe_url="https://acme.example/u/token",
-)
 
 
 @pytest.mark.parametrize(
