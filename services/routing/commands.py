@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sqlalchemy import delete
 
 from schemas.decision import Decision
 from schemas.message import Message
 from schemas.outreach_request import OutreachRequest
+from schemas.topic import Topic
 from schemas.topics import DECISIONS, MESSAGES, OUTREACH
 from services.chassis.business import Business
 from services.chassis.clock import Clock
@@ -21,6 +24,8 @@ from services.routing.app import GROUP, OUTLINE
 from services.routing.domain import Standing
 from services.routing.settings import RoutingSettings
 from services.routing.tables import ROUTING
+
+C = TypeVar("C", Message, OutreachRequest)
 
 Key = tuple[str, str]
 """Tenant and response id."""
@@ -55,8 +60,8 @@ async def recover(settings: RoutingSettings, business: Business, clock: Clock) -
             for table in ROUTING.sorted_tables:
                 await transaction.execute(delete(table))
             await _replay_decisions(transaction, replay, found)
-            await _replay_messages(transaction, replay)
-            await _replay_requests(transaction, replay)
+            await _replay_commands(transaction, replay, MESSAGES, _with_mail)
+            await _replay_commands(transaction, replay, OUTREACH, _with_task)
             await begin_anew(transaction, GROUP, starts, clock)
     await set_group_offsets(kafka, GROUP, starts)
     return found
@@ -86,28 +91,26 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
     )
 
 
-async def _replay_messages(transaction: Transaction, replay: Replay) -> None:
-    async for batch in replay.batches(MESSAGES):
-        newest: dict[Key, Message] = {}
+async def _replay_commands(
+    transaction: Transaction, replay: Replay, topic: Topic[C], noted: Callable[[Standing, C], Standing]
+) -> None:
+    """What is desired of each answer is what its newest command says."""
+    async for batch in replay.batches(topic):
+        newest: dict[Key, C] = {}
         for record in batch:
             key = _key(record.payload)
             if key not in newest or record.payload.revision > newest[key].revision:
                 newest[key] = record.payload
         standings = await sql_standings.load(transaction, set(newest))
-        changed = [replace(standings[key], mail=message.command) for key, message in newest.items()]
-        await sql_standings.save(transaction, changed)
+        await sql_standings.save(transaction, [noted(standings[key], command) for key, command in newest.items()])
 
 
-async def _replay_requests(transaction: Transaction, replay: Replay) -> None:
-    async for batch in replay.batches(OUTREACH):
-        newest: dict[Key, OutreachRequest] = {}
-        for record in batch:
-            key = _key(record.payload)
-            if key not in newest or record.payload.revision > newest[key].revision:
-                newest[key] = record.payload
-        standings = await sql_standings.load(transaction, set(newest))
-        changed = [replace(standings[key], task=request.command) for key, request in newest.items()]
-        await sql_standings.save(transaction, changed)
+def _with_mail(standing: Standing, message: Message) -> Standing:
+    return replace(standing, mail=message.command)
+
+
+def _with_task(standing: Standing, request: OutreachRequest) -> Standing:
+    return replace(standing, task=request.command)
 
 
 def _key(payload: Decision | Message | OutreachRequest) -> Key:
