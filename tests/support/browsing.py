@@ -85,3 +85,10 @@ async def visiting(
         yield visit
     finally:
         await context.close()
+
+
+async def blameless(visit: Visit) -> None:
+    """Fails unless the page keeps nobody out, fits its window and has nothing to complain of."""
+    assert await visit.serious_findings() == []
+    assert await visit.sideways() == 0
+    assert visit.complaints == []

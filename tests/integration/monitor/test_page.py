@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 from services.monitor.silence import FIRST_ANSWER
 from tests.integration.monitor.conftest import World
 from tests.support.answers import answered
-from tests.support.browsing import DESKTOP, PHONE, Scheme, Visit, open_browser, visiting
+from tests.support.browsing import DESKTOP, PHONE, Scheme, blameless, open_browser, visiting
 from tests.support.events import decided, delivered, scored
 from tests.support.scenes import Scene
 from tests.support.serving import served
@@ -41,13 +41,6 @@ async def settled(page: Page) -> None:
     await expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
-async def blameless(visit: Visit) -> None:
-    await settled(visit.page)
-    assert await visit.serious_findings() == []
-    assert await visit.sideways() == 0
-    assert visit.complaints == []
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 async def test_a_busy_page_keeps_nobody_out_and_fits(
@@ -57,6 +50,7 @@ async def test_a_busy_page_keeps_nobody_out_and_fits(
         await expect(visit.page.locator("#answers > li")).to_have_count(8)
         await visit.page.locator("#days-table > summary").click()
         await visit.page.locator("#answers summary").first.click()
+        await settled(visit.page)
         await blameless(visit)
 
 
@@ -69,6 +63,7 @@ async def test_an_empty_page_says_how_to_begin(browser: Browser, world: World, v
         await expect(visit.page.locator("#silence code")).to_have_text(FIRST_ANSWER)
         await expect(visit.page.locator("#nps")).to_have_text("\N{EN DASH}")
         await expect(visit.page.locator("#verdict")).to_have_text("No answers yet.")
+        await settled(visit.page)
         await blameless(visit)
 
 

@@ -11,7 +11,7 @@ from infra.sandbox.crm.app import open_app
 from schemas.task import Customer, Note
 from tests.integration.sandbox.conftest import World
 from tests.support.answers import NOON
-from tests.support.browsing import DESKTOP, PHONE, Scheme, Visit, open_browser, visiting
+from tests.support.browsing import DESKTOP, PHONE, Scheme, blameless, open_browser, visiting
 from tests.support.crm_tasks import task
 from tests.support.listening import listening
 
@@ -38,12 +38,6 @@ async def address(world: World) -> AsyncIterator[str]:
     )
     async with open_app(world.settings) as app, listening(app) as url:
         yield url
-
-
-async def blameless(visit: Visit) -> None:
-    assert await visit.serious_findings() == []
-    assert await visit.sideways() == 0
-    assert visit.complaints == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
