@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -67,11 +67,7 @@ class Reader:
         Raises:
             Transient: if Kafka fails.
         """
-        try:
-            ends = await self._consumer.end_offsets(list(self._consumer.assignment()))
-        except KafkaError as error:
-            raise Transient(f"Kafka: {type(error).__name__}") from error
-        return {(self._kafka.short(partition.topic), partition.partition): end for partition, end in ends.items()}
+        return await self._bounds(self._consumer.end_offsets)
 
     async def starts(self) -> dict[tuple[str, int], int]:
         """Where each assigned partition begins, by topic and number.
@@ -79,11 +75,16 @@ class Reader:
         Raises:
             Transient: if Kafka fails.
         """
+        return await self._bounds(self._consumer.beginning_offsets)
+
+    async def _bounds(
+        self, ask: Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
+    ) -> dict[tuple[str, int], int]:
         try:
-            starts = await self._consumer.beginning_offsets(list(self._consumer.assignment()))
+            offsets = await ask(list(self._consumer.assignment()))
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
-        return {(self._kafka.short(partition.topic), partition.partition): start for partition, start in starts.items()}
+        return {(self._kafka.short(one.topic), one.partition): offset for one, offset in offsets.items()}
 
     async def to_end(self) -> AsyncIterator[Raw]:
         """Every record up to where the topics ended when this was called; what came meanwhile is left for `more`.
