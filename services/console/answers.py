@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,6 +20,9 @@ from services.chassis.settings import ServiceSettings, load
 from services.console import environment, topic_views
 from services.console.serving import Exit, business_of
 from services.console.showing import called, err, fail, finish, out, show_json, show_table
+
+if TYPE_CHECKING:
+    from services.intake.importing import Import, Report
 
 Tenant = Annotated[str, typer.Option(help="whose answers")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
@@ -94,26 +97,10 @@ def import_file(
 
     CSV columns are named as the fields of an answer, segments as segment.<name>. Bad rows go to a reject file.
     """
-    from services.intake import commands  # noqa: PLC0415 each command loads what it needs
-    from services.intake.importing import Import, Report  # noqa: PLC0415
-    from services.intake.settings import IntakeSettings  # noqa: PLC0415
+    from services.intake.importing import Import  # noqa: PLC0415 each command loads what it needs
 
     environment.adopt()
-
-    async def work() -> Report:
-        settings = load(IntakeSettings)
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=err, transient=True) as progress:
-            bar = progress.add_task("importing", total=file.stat().st_size)
-
-            def tell(report: Report, read: int) -> None:
-                progress.update(bar, completed=read, description=f"{report.rows} rows, {report.rejected} rejected")
-
-            return await commands.import_file(
-                settings, business_of(settings), SystemClock(), Import(file, tenant, act=act), tell
-            )
-
-    report = finish(work())
+    report = finish(_imported(Import(file, tenant, act=act)))
     if as_json:
         show_json(
             {
@@ -129,6 +116,22 @@ def import_file(
             out.print(f"rejected rows with their reasons: {report.rejects}", highlight=False)
     if report.rejected:
         raise typer.Exit(Exit.REFUSED)
+
+
+async def _imported(what: Import) -> Report:
+    """Imports with a bar that tells how far it is."""
+    from services.intake import commands  # noqa: PLC0415 each command loads what it needs
+    from services.intake.settings import IntakeSettings  # noqa: PLC0415 each command loads what it needs
+
+    settings = load(IntakeSettings)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        bar = progress.add_task("importing", total=what.path.stat().st_size)
+
+        def tell(report: Report, read: int) -> None:
+            progress.update(bar, completed=read, description=f"{report.rows} rows, {report.rejected} rejected")
+
+        return await commands.import_file(settings, business_of(settings), SystemClock(), what, tell)
 
 
 def scores(
