@@ -12,6 +12,7 @@ FINAL_REVISION: Final = 2**53 - 1
 """The highest revision there is: the largest integer that every JSON reader holds exactly (RFC 8259 §6)."""
 
 LONGEST_IDENTIFIER: Final = 200
+LONGEST_SEGMENT_VALUE: Final = 80
 LONGEST_TEXT: Final = 20_000
 
 
@@ -81,9 +82,14 @@ Revision = Annotated[int, Field(ge=1, le=FINAL_REVISION)]
 """Which version of a thing this is; the highest one counts, whatever the order of arrival."""
 
 SegmentKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
-SegmentValue = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_printable)]
+SegmentValue = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_SEGMENT_VALUE), AfterValidator(_printable)
+]
 Segments = Annotated[dict[SegmentKey, SegmentValue], Field(max_length=20)]
-"""What an answer is grouped by, for example `{"country": "FI", "plan": "pro"}`; at most 20."""
+"""What a sender groups an answer by, for example `{"country": "FI", "plan": "pro"}`; at most 20."""
+
+SettledSegments = Annotated[dict[SegmentKey, SegmentValue], Field(max_length=24)]
+"""What an answer is grouped by once it is settled: what was sent, and its touchpoint, agent and team."""
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$")]
 """A BCP 47 language tag."""

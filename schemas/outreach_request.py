@@ -15,7 +15,7 @@ from schemas.contract import (
     Name,
     Points,
     Revision,
-    Segments,
+    SettledSegments,
     ShortText,
     Subject,
     Tenant,
@@ -43,7 +43,7 @@ class OutreachRequest(Contract):
     rating: float | None = None
     channel: Channel | None = None
     touchpoint: ShortText | None = None
-    segments: Segments = Field(default_factory=dict)
+    segments: SettledSegments = Field(default_factory=dict)
     callback_requested: bool = False
     late: bool = Field(default=False, description="routing itself was away for more than seven days")
     answered_at: Moment | None = None

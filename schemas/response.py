@@ -17,6 +17,7 @@ from schemas.contract import (
     Points,
     Revision,
     Segments,
+    SettledSegments,
     ShortText,
     Stranger,
     Subject,
@@ -115,7 +116,9 @@ class Response(Contract):
     survey_id: Identifier | None = None
     touchpoint: ShortText | None = None
     subject: Subject | None = None
-    segments: Segments = Field(default_factory=dict)
+    segments: SettledSegments = Field(
+        default_factory=dict, description="what was sent, with touchpoint, agent and team, within the tenant's bound"
+    )
     agent: Agent | None = None
     callback_requested: bool = False
     solicited: bool = True

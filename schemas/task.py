@@ -15,7 +15,7 @@ from schemas.contract import (
     Moment,
     Points,
     Revision,
-    Segments,
+    SettledSegments,
     ShortText,
     Tenant,
     Text,
@@ -71,7 +71,7 @@ class Task(Contract):
     comment: Text | None = None
     channel: Channel | None = None
     touchpoint: ShortText | None = None
-    segments: Segments = Field(default_factory=dict)
+    segments: SettledSegments = Field(default_factory=dict)
     customer: Customer
     notes: list[Note] = Field(default_factory=list)
     outcome: Outcome | None = Field(default=None, description="how it ended; set when done")

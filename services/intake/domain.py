@@ -7,6 +7,9 @@ Revisions. The sender's number. A source that never numbers has its updated_at i
 and the time of receipt for what comes after. From a source that numbers
   an unnumbered update or exclusion is malformed: nobody can tell what it replaces
   an unnumbered retraction is final: nothing comes after it
+
+Segments. The pairs the sender chose, and touchpoint, agent and team as pairs of their own, all under one bound. What is
+cut off or told apart no more there stays in its field as it was sent.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from typing import Final
 from uuid import UUID, uuid5
 from zoneinfo import available_timezones
 
-from schemas.contract import FINAL_REVISION
+from schemas.contract import FINAL_REVISION, LONGEST_SEGMENT_VALUE
 from schemas.malformed import Malformed
 from schemas.personal_data import PersonalData
 from schemas.response import Response, Submission
@@ -32,6 +35,8 @@ IDS: Final = UUID("e2b7f6a0-5c83-5f0e-8a43-1f0f7a1f4c2d")
 
 AHEAD_AT_MOST: Final = timedelta(minutes=5)
 RESERVED_SEGMENTS: Final = frozenset({"all", "channel", "touchpoint", "agent", "team"})
+"""Fields of an answer that are segments by themselves; of `all` and `channel` scoring makes them."""
+
 NO_SOURCE: Final = ""
 
 PERSONAL: Final = tuple(PersonalData.model_fields)
@@ -64,6 +69,23 @@ class Arrival:
     def source_name(self) -> str:
         """Who numbers: revisions of one source are compared, never those of two."""
         return self.submission.source or self.source or NO_SOURCE
+
+    @property
+    def segments(self) -> dict[str, str]:
+        """What the answer is grouped by: the pairs sent, and its touchpoint, agent and team."""
+        agent = self.submission.agent
+        fields = {
+            "touchpoint": self.submission.touchpoint,
+            "agent": agent.id if agent else None,
+            "team": agent.team if agent else None,
+        }
+        cut = {key: _segment_value(text) for key, text in fields.items() if text}
+        return self.submission.segments | {key: value for key, value in cut.items() if value}
+
+
+def _segment_value(text: str) -> str:
+    """A field's text as the value of a segment; empty if there is nothing in it but spaces."""
+    return text.strip()[:LONGEST_SEGMENT_VALUE].rstrip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class Door:
         self, arrival: Arrival, numbering: set[tuple[str, str]], told_apart: dict[str, Admitted]
     ) -> Settled | Malformed:
         overflow = self.sections.of(arrival.tenant).segments.overflow
-        segments = told_apart[arrival.tenant].bounded(arrival.submission.segments, overflow)
+        segments = told_apart[arrival.tenant].bounded(arrival.segments, overflow)
         try:
             return Settled(arrival, revision_of(arrival, source_numbers=_source(arrival) in numbering), segments)
         except Malformed as error:
@@ -93,7 +93,7 @@ class Door:
     async def _told_apart(self, arrivals: Sequence[Arrival]) -> dict[str, Admitted]:
         wanted: dict[str, set[tuple[str, str]]] = {}
         for arrival in arrivals:
-            wanted.setdefault(arrival.tenant, set()).update(arrival.submission.segments.items())
+            wanted.setdefault(arrival.tenant, set()).update(arrival.segments.items())
         return {
             tenant: await self.segments.admitted(tenant, pairs, self.sections.of(tenant).segments.most)
             for tenant, pairs in wanted.items()

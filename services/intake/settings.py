@@ -38,7 +38,12 @@ class IntakeSettings(SealedSettings):
 class SegmentBound(Section):
     """How many segments there may be: each is counted for every window, so they must not grow without end."""
 
-    most: int = Field(default=500, ge=1, le=100_000, description="distinct key=value pairs that are told apart")
+    most: int = Field(
+        default=500,
+        ge=1,
+        le=100_000,
+        description="distinct key=value pairs that are told apart, those of touchpoints, agents and teams among them",
+    )
     overflow: str = Field(default="other", min_length=1, max_length=80, description="value that stands for all beyond")
 
 

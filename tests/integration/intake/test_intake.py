@@ -319,10 +319,15 @@ async def test_what_could_not_be_deleted_is_deleted_the_next_time(world: World) 
     assert inbound._taken == {}
 
 
+def bounded(world: World, folder: Path, most: int) -> Business:
+    """The business file that ships, with a bound of its own for segments."""
+    own = folder / "own.yaml"
+    own.write_text(f"tenants:\n  default:\n    intake:\n      segments: {{most: {most}}}\n")
+    return Business.load(Path("schemas/nps.yaml"), own, frozenset(world.business._services))
+
+
 async def test_segments_beyond_the_bound_are_counted_together(world: World, tmp_path: Path) -> None:
-    own = tmp_path / "own.yaml"
-    own.write_text("tenants:\n  default:\n    intake:\n      segments: {most: 2}\n")
-    world.business = Business.load(Path("schemas/nps.yaml"), own, frozenset(world.business._services))
+    world.business = bounded(world, tmp_path, most=2)
     async with hosted(world.intake()) as client:
         for city in ("a", "b", "c", "a"):
             await post(client, world, {"score": 9, "segments": {"city": city}})
@@ -331,6 +336,35 @@ async def test_segments_beyond_the_bound_are_counted_together(world: World, tmp_
         (last,) = [one for one in await world.answers(5) if one.response_id == told.json()["response_id"]]
     assert sorted(answer.segments["city"] for answer in answers) == ["a", "a", "b", "other"]
     assert last.segments == {"city": "other"}
+
+
+async def test_scores_can_be_told_by_touchpoint_agent_and_team(world: World) -> None:
+    touchpoint = "after the call about " + "x" * 100
+    agent = {"id": "agent-12", "team": "north"}
+    async with hosted(world.intake()) as client:
+        told = await post(client, world, {**ANSWER, "touchpoint": touchpoint, "agent": agent})
+        (answer,) = await world.answers(1)
+    assert told.status_code == 202
+    assert answer.segments == {"plan": "pro", "touchpoint": touchpoint[:80], "agent": "agent-12", "team": "north"}
+    assert answer.agent
+    assert (answer.touchpoint, answer.agent.model_dump()) == (touchpoint, agent)
+
+
+async def test_touchpoints_agents_and_teams_stand_under_the_bound_of_segments(world: World, tmp_path: Path) -> None:
+    world.business = bounded(world, tmp_path, most=2)
+    async with hosted(world.intake()) as client:
+        for body in (
+            {"score": 9, "touchpoint": "cart"},
+            {"score": 9, "touchpoint": "delivery"},
+            {"score": 9, "touchpoint": "call", "agent": {"id": "agent-12", "team": "north"}},
+        ):
+            await post(client, world, {"channel": "website", **body})
+        answers = await world.answers(3)
+    assert {answer.touchpoint: answer.segments for answer in answers} == {
+        "cart": {"touchpoint": "cart"},
+        "delivery": {"touchpoint": "delivery"},
+        "call": {"touchpoint": "other"},
+    }
 
 
 async def test_a_source_that_numbers_must_number_its_updates(world: World) -> None:

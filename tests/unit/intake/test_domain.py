@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from schemas.contract import FINAL_REVISION
 from schemas.malformed import Malformed
-from schemas.response import Submission
+from schemas.response import Submission, SubmittedAgent
 from services.intake.domain import Admitted, Arrival, Settled, check, digest_of, personal_data, response, revision_of
 from tests.support.answers import NOON
 
 NOW_MS = int(NOON.timestamp() * 1000)
+SHORT_TEXTS = st.text(min_size=1, max_size=200).filter(str.isprintable)
 
 
 def arrival(*, source: str | None = None, identity: str = "here", history: bool = False, **sent: Any) -> Arrival:
@@ -70,7 +71,7 @@ def test_who_numbers_must_number_what_replaces(op: str) -> None:
     ("sent", "field"),
     [
         ({"answered_at": NOON + timedelta(minutes=5, seconds=1)}, "answered_at"),
-        ({"segments": {"channel": "x"}}, "segments.channel"),
+        *(({"segments": {key: "x"}}, f"segments.{key}") for key in ("all", "channel", "touchpoint", "agent", "team")),
         ({"timezone": "Europe/Nowhere"}, "timezone"),
         ({"channel": None}, "channel"),
     ],
@@ -114,6 +115,37 @@ def test_what_an_import_marks_is_history_and_what_has_no_time_was_answered_when_
         NOON,
         {"plan": "pro"},
     )
+
+
+@pytest.mark.parametrize(
+    ("sent", "segments"),
+    [
+        ({}, {}),
+        ({"segments": {"plan": "pro"}, "touchpoint": "delivery"}, {"plan": "pro", "touchpoint": "delivery"}),
+        ({"agent": SubmittedAgent(id="a-1")}, {"agent": "a-1"}),
+        ({"agent": SubmittedAgent(id="a-1", team="north")}, {"agent": "a-1", "team": "north"}),
+        ({"touchpoint": "   "}, {}),
+        ({"touchpoint": " on the phone "}, {"touchpoint": "on the phone"}),
+        ({"touchpoint": "x" * 81}, {"touchpoint": "x" * 80}),
+        ({"touchpoint": "x" * 79 + " and more"}, {"touchpoint": "x" * 79}),
+    ],
+)
+def test_touchpoint_agent_and_team_are_segments_beside_those_that_were_sent(
+    sent: dict[str, Any], segments: dict[str, str]
+) -> None:
+    assert arrival(**sent).segments == segments
+
+
+@given(SHORT_TEXTS, SHORT_TEXTS, SHORT_TEXTS)
+def test_whatever_the_fields_hold_they_stay_as_sent_and_the_answer_can_hold_its_segments(
+    touchpoint: str, agent: str, team: str
+) -> None:
+    most = {f"key-{number}": "x" * 80 for number in range(20)}
+    one = arrival(segments=most, touchpoint=touchpoint, agent=SubmittedAgent(id=agent, team=team))
+    answer = response(Settled(one, 1, one.segments), digest="0" * 32, subject=None, sealed=None)
+    assert answer.agent
+    assert (answer.touchpoint, answer.agent.id, answer.agent.team) == (touchpoint, agent, team)
+    assert most.items() <= answer.segments.items()
 
 
 def test_beyond_the_bound_a_value_is_the_overflow_and_a_key_without_any_value_is_left_out() -> None:
