@@ -142,6 +142,9 @@ async def test_a_record_is_read_once_over_restarts(world: World) -> None:
     await world.publish("three")
     async with consuming(world):
         await until_stored(world, "one", "two", "three")
+    assert await world.stored() == [word for call in world.calls for word in call] == ["one", "two", "three"]
+    assert await world.positions.known() == {("words", 0): 3}
+    assert await world.dead(0) == []
 
 
 async def test_what_cannot_be_read_becomes_a_dead_letter_and_its_neighbours_go_through(world: World) -> None:
@@ -250,6 +253,10 @@ async def test_inbound_topics_never_stop(world: World) -> None:
     await world.publish(*["bad"] * 250, "good")
     async with consuming(world):
         await until_stored(world, "good")
+        assert await world.frame.health.not_ready() == {}
+    assert await world.stored() == ["good"]
+    assert await world.dead(0) == ["word: bad"] * 250
+    assert await world.positions.known() == {("words", 0): 251}
 
 
 async def test_a_database_that_was_lost_stops_the_service(world: World) -> None:
@@ -271,6 +278,9 @@ async def test_a_worker_that_was_replaced_changes_nothing(world: World) -> None:
             await transaction.exec_driver_sql("UPDATE positions SET next_offset = 2")
         await world.publish("two", "three")
         await until_stored(world, "one", "three")
+    assert await world.stored() == ["one", "three"]
+    assert await world.positions.known() == {("words", 0): 3}
+    assert await world.dead(0) == []
 
 
 async def test_records_that_are_no_longer_there_stop_our_own_topics(world: World) -> None:

@@ -24,7 +24,7 @@ from services.chassis.keyring import Keyring
 from services.chassis.lane import Lane
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.migrating import migrate
-from services.chassis.positions import Positions
+from services.chassis.positions import Partition, Positions
 from services.chassis.records import Outgoing, Raw
 from services.chassis.settings import ServiceSettings
 from services.chassis.sql import Database, open_database, sqlite_url
@@ -69,6 +69,9 @@ class World:
         async with reading(self.frame.kafka, topic + ".dlq") as reader:
             await reader.count(number)
             return [await read_letter(raw, self.sealer) for raw in await reader.to_end()]
+
+    async def positions(self) -> dict[Partition, int]:
+        return await Positions(self.database, "reader").known()
 
     def words(self) -> Counter[str]:
         return Counter(word for _, word in self.stored)
@@ -165,6 +168,8 @@ async def test_a_new_topic_is_read_from_its_beginning(inbound: World) -> None:
             await admin.ensure([wanted_inbound("fax_2", 1)])
         await inbound.publish("responses.fax_2", b"two")
         await eventually(lambda: inbound.words() == {"one": 1, "two": 1})
+    assert inbound.words() == {"one": 1, "two": 1}
+    assert await inbound.positions() == {(EMAIL, 0): 1, ("responses.fax_2", 0): 1}
 
 
 async def test_only_what_comes_in_under_our_prefix_is_read(inbound: World) -> None:
@@ -179,8 +184,12 @@ async def test_only_what_comes_in_under_our_prefix_is_read(inbound: World) -> No
     for topic in ("responses.Email", "xresponses.email", EMAIL + ".dlq"):
         await inbound.publish(topic, b"none of ours")
     await inbound.publish(EMAIL, b"ours")
-    async with consuming(inbound.member()):
+    member = inbound.member()
+    async with consuming(member):
         await eventually(lambda: inbound.words() == {"ours": 1})
+        assert member._lanes.keys() == {TopicPartition(inbound.frame.kafka.topic(EMAIL), 0)}
+    assert inbound.words() == {"ours": 1}
+    assert await inbound.positions() == {(EMAIL, 0): 1}
 
 
 POISON: dict[str, bytes | None] = {"null": None, "empty": b"", "not UTF-8": b"\xff\xfe", "no word": b"bad"}

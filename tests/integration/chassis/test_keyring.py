@@ -12,8 +12,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
+from infra.local.kafka_broker import free_port
 from schemas.sealed import Sealed
-from services.chassis.failures import Halt
+from services.chassis.failures import Halt, Transient
 from services.chassis.keyring import Claim, Erased, Identified, Identity, Key, Keyring
 from services.chassis.keyring.ring import (
     LOOKED_UP_AT_ONCE,
@@ -340,8 +341,11 @@ async def test_no_more_keys_are_remembered_than_fit(ring: Keyring, database: Dat
     assert len(ring._by_kid._values) == 1
 
 
-async def test_the_keyring_answers(ring: Keyring) -> None:
+async def test_a_keyring_whose_database_is_away_does_not_answer(ring: Keyring, clock: ManualClock) -> None:
     await ring.probe()
+    async with open_database(f"postgresql+asyncpg://nps@127.0.0.1:{free_port()}/nps") as away:
+        with pytest.raises(Transient, match="database: "):
+            await Keyring(away, MASTER, clock).probe()
 
 
 @pytest.mark.parametrize(

@@ -167,9 +167,12 @@ async def test_a_service_without_loops_only_answers(alone: ServiceSettings) -> N
     stop = asyncio.Event()
     with bind(alone) as listening:
         serving = asyncio.create_task(serve(Assembly({}, WEB), listening, stop))
+        async with asyncio.timeout(10), AsyncClient() as http:
+            answer = await http.get(f"http://127.0.0.1:{listening.getsockname()[1]}/hello")
         stop.set()
         async with asyncio.timeout(10):
             await serving
+    assert answer.text == "hello"
 
 
 def test_a_port_that_is_taken_is_named(alone: ServiceSettings) -> None:

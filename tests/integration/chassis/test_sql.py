@@ -140,6 +140,12 @@ async def test_a_lock_lets_one_in_at_a_time(database: Database, replica: Databas
     assert order == ["first", "second"]
 
 
+HOLDERS = text(
+    "SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
+    " WHERE locktype = 'advisory' AND granted AND datname = current_database()"
+)
+
+
 async def test_locks_of_other_names_exclude_nobody_on_postgresql(postgres_url: str) -> None:
     async with (
         asyncio.timeout(5),
@@ -150,17 +156,25 @@ async def test_locks_of_other_names_exclude_nobody_on_postgresql(postgres_url: s
     ):
         await lock(transaction, ["a"])
         await lock(parallel, ["b"])
+        assert (await transaction.execute(HOLDERS)).scalar_one() == 2
 
 
 async def test_any_number_of_names_can_be_locked_in_any_order(database: Database, replica: Database) -> None:
     names = [f"default/subject/{number}" for number in range(2500)]
+    order: list[str] = []
 
     async def take(one: Database, wanted: list[str]) -> None:
         async with one.begin() as transaction:
             await lock(transaction, wanted)
+            order.append("in")
+            for _ in range(20):
+                await transaction.execute(select(COUNTERS))
+            order.append("out")
 
     async with asyncio.timeout(20):
-        await asyncio.gather(*(take(database, names), take(replica, names[::-1]), take(database, [])))
+        await asyncio.gather(take(database, names), take(replica, names[::-1]))
+        await take(database, [])
+    assert order == ["in", "out"] * 3
 
 
 MANY = PARAMETERS // 4 + 1000
