@@ -172,7 +172,12 @@ async def test_any_number_of_names_can_be_locked_in_any_order(database: Database
             order.append("out")
 
     async with asyncio.timeout(20):
-        await asyncio.gather(take(database, names), take(replica, names[::-1]))
+        async with database.begin() as transaction:  # lets both come half way, where they would hold up each other
+            await lock(transaction, names[1250:1251])
+            taking = asyncio.gather(take(database, names), take(replica, names[::-1]))
+            for _ in range(200):
+                await transaction.execute(select(COUNTERS))
+        await taking
         await take(database, [])
     assert order == ["in", "out"] * 3
 
