@@ -28,7 +28,10 @@ LINGER_MS: Final = 2
 # an empty fetch holds up whatever is assigned next, and readers are often assigned anew
 READER_WAIT_MS: Final = 100
 START_ENDS_WITHIN_S: Final = 5.0
+CONSUMER_PARTITION_BYTES: Final = 1024 * 1024
 READER_PARTITION_BYTES: Final = 1024 * 1024
+# of all partitions together, so that what is held in advance does not grow with their number
+FETCH_BYTES: Final = 16 * 1024 * 1024
 
 
 class Kafka:
@@ -58,8 +61,18 @@ class Kafka:
             max_request_size=MAX_REQUEST_BYTES,
         )
 
-    def consumer(self, group: str, *, reset: str = "none", max_poll_records: int = 500) -> AIOKafkaConsumer:
-        """A member of a group. Seek before reading: with `reset` none there is no other way to start."""
+    def consumer(
+        self,
+        group: str,
+        *,
+        reset: str = "none",
+        max_poll_records: int = 500,
+        partition_bytes: int = CONSUMER_PARTITION_BYTES,
+    ) -> AIOKafkaConsumer:
+        """A member of a group. Seek before reading: with `reset` none there is no other way to start.
+
+        It fetches up to `partition_bytes` of a partition at a time.
+        """
         return AIOKafkaConsumer(
             **self.connection,
             group_id=self.topic(group),
@@ -72,19 +85,27 @@ class Kafka:
             enable_auto_commit=False,
             auto_offset_reset=reset,
             max_poll_records=max_poll_records,
+            max_partition_fetch_bytes=partition_bytes,
+            fetch_max_bytes=FETCH_BYTES,
         )
 
     def reader(
-        self, *, reset: str = "earliest", max_poll_records: int = 2000, partition_bytes: int = READER_PARTITION_BYTES
+        self,
+        *,
+        reset: str = "earliest",
+        max_poll_records: int = 2000,
+        partition_bytes: int = READER_PARTITION_BYTES,
+        uncommitted: bool = False,
     ) -> AIOKafkaConsumer:
         """A consumer without a group, for reading topics as they stand. Assign it.
 
-        It holds up to `partition_bytes` of each partition in advance.
+        It holds up to `partition_bytes` of each partition in advance. `uncommitted` has it see where a partition ends
+        with whatever a transaction that is still open has written.
         """
         return AIOKafkaConsumer(
             **self.connection,
             group_id=None,
-            isolation_level="read_committed",
+            isolation_level="read_uncommitted" if uncommitted else "read_committed",
             enable_auto_commit=False,
             auto_offset_reset=reset,
             max_poll_records=max_poll_records,

@@ -97,6 +97,13 @@ class Lane:
             self.broken = True
         return self.too_many_dead and not before
 
+    def saw_sound(self, first: int, last: int) -> None:
+        """The same of records from `first` to `last`, all of which could be read."""
+        number = last - max(first - 1, self._noted)
+        if number > 0:
+            self._noted = last
+            self._dead.extend([False] * min(number, WATCHED))
+
     @property
     def too_many_dead(self) -> bool:
         """Whether half of the records watched are dead."""

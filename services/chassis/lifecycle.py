@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping
@@ -21,6 +22,7 @@ from services.chassis.settings import ServiceSettings
 from services.chassis.web import server_for
 
 VERSION: Final = version("nps-loop")
+COLLECT_AFTER: Final = (100_000, 20, 100)
 DRAINED_WITHIN: Final = timedelta(seconds=20)
 WAIT_FOR_KAFKA: Final = timedelta(seconds=1)
 
@@ -53,6 +55,15 @@ def bind(settings: ServiceSettings) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise Halt(f"port {settings.http_port} is taken: stop what uses it or set NPS_HTTP_PORT") from error
         raise Halt(f"cannot listen on {settings.http_host}:{settings.http_port}: {error.strerror}") from error
+
+
+def collect_less_often() -> None:
+    """Has the garbage collector look for cycles once for every batch or so.
+
+    A batch makes tens of thousands of objects that are gone after it. Looked through every 700, they took a fifth of
+    the time of a tally (measured).
+    """
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -114,6 +125,7 @@ async def run(settings: ServiceSettings, opening: AbstractAsyncContextManager[As
     Raises:
         Halt: if it must not go on; the message says why.
     """
+    collect_less_often()
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings))

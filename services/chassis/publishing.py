@@ -127,6 +127,17 @@ class FencedPublisher:
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
 
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            Transient: if Kafka does not answer.
+        """
+        try:
+            return len(await self._producer.partitions_for(self._kafka.topic(topic)))
+        except KafkaError as error:
+            raise Transient(f"Kafka: {type(error).__name__}") from error
+
     async def close(self) -> None:
         """Closes the producer; the name stays taken until somebody else takes it."""
         await self._producer.stop()

@@ -127,13 +127,17 @@ class Reader:
 
 
 @asynccontextmanager
-async def open_reader(kafka: Kafka, *, partition_bytes: int = READER_PARTITION_BYTES) -> AsyncIterator[Reader]:
+async def open_reader(
+    kafka: Kafka, *, partition_bytes: int = READER_PARTITION_BYTES, uncommitted: bool = False
+) -> AsyncIterator[Reader]:
     """A reader; assign it before reading. It holds up to `partition_bytes` of each partition in advance.
+
+    `uncommitted` is for asking where topics end; whatever a transaction has not committed is read as well.
 
     Raises:
         Transient: if Kafka cannot be reached.
     """
-    consumer = kafka.reader(partition_bytes=partition_bytes)
+    consumer = kafka.reader(partition_bytes=partition_bytes, uncommitted=uncommitted)
     try:
         await start(consumer)
         yield Reader(kafka, consumer)

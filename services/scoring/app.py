@@ -8,25 +8,26 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from rocksdict import Cache
 from starlette.applications import Starlette
 
-from services.chassis.business import Business
+from services.chassis.business import Business, Sections
 from services.chassis.clock import Clock
-from services.chassis.frame import open_frame
+from services.chassis.frame import Frame, open_frame
 from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.sql_service import wanted_topics
 from services.chassis.web import ON_ERROR, ops_routes
-from services.scoring import READS, WRITES
+from services.scoring import READS, WRITES, counted
 from services.scoring.metrics import SCORING_METRICS, AnyMetric
+from services.scoring.segments import NO_RULES, Rules, generation_of
 from services.scoring.settings import ScoringSection, ScoringSettings
-from services.scoring.store import RocksStore
+from services.scoring.store import RocksStore, StoreMemory
 from services.scoring.stream import Worker
-from services.scoring.tallying import GENERATION, Tallying
+from services.scoring.tallying import Tallying
 from services.scoring.windowing import Windowing
 
-MIB: Final = 1024 * 1024
+SLOTS_IN_MEMORY: Final = 400_000
+"""Counts of cells kept at hand over all partitions, about 40 MB."""
 
 
 @asynccontextmanager
@@ -36,14 +37,30 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
     sections = business.sections("scoring", ScoringSection)
     topics = wanted_topics(READS, WRITES, settings.partitions)
     async with open_frame("scoring", settings, clock, metrics, topics) as frame:
-        cache = Cache(settings.tally_cache_mib * MIB)
-        open_store = partial(_store, settings.state_dir / "tally" / GENERATION, cache)
-        tallying = Tallying(frame, open_store)
+        tallying = _tallying(frame, settings, sections)
         windowing = Windowing(frame, sections, at_most_every=settings.scores_every)
         worker = Worker(settings, frame, tallying=tallying, windowing=windowing)
         web = Starlette(routes=ops_routes(frame.health, metrics, VERSION), exception_handlers=ON_ERROR)
         yield Assembly({"worker": worker.run}, web)
 
 
-def _store(folder: Path, cache: Cache, partition: int) -> RocksStore:
-    return RocksStore(folder / str(partition), cache)
+def _tallying(frame: Frame, settings: ScoringSettings, sections: Sections[ScoringSection]) -> list[Tallying]:
+    """The tally of answers and, where a tenant wants it, that of people."""
+    rules = {pattern: section.rules() for pattern, section in sections}
+    generation = generation_of(rules)
+
+    def rules_of(tenant: str) -> Rules:
+        return sections.of(tenant).rules() if sections.knows(tenant) else NO_RULES
+
+    slots = SLOTS_IN_MEMORY // settings.partitions
+    kinds = [counted.answers(generation, rules_of, slots)]
+    if any(rule.latest for rule in rules.values()):
+        kinds.append(counted.people_of(generation, slots))
+    memory = StoreMemory(settings.tally_store_mib)
+    return [
+        Tallying(frame, kind, partial(_store, settings.state_dir / kind.name / generation, memory)) for kind in kinds
+    ]
+
+
+def _store(folder: Path, memory: StoreMemory, partition: int) -> RocksStore:
+    return RocksStore(folder / str(partition), memory)

@@ -59,6 +59,15 @@ class Fence:
             return False
         return True
 
+    async def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            Transient: if Kafka does not answer.
+        """
+        assert self._publisher is not None, "ready() comes first"
+        return await self._publisher.partitions_of(topic)
+
     async def close(self) -> None:
         """Publishes no more."""
         if self._publisher is not None:

@@ -1,4 +1,4 @@
-"""The tally of one source partition: folds runs of its records into a store, and knows what is not yet published.
+"""The counts of one source partition: what a fold changes is kept in a store, together with what is not yet published.
 
 A cell is published as it stands, absolute. Its mark is cleared only if what was acknowledged is what is stored.
 """
@@ -6,43 +6,40 @@ A cell is published as it stands, absolute. Its mark is cleared only if what was
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
-from services.chassis.failures import Halt
-from services.scoring.store import FORMAT, Store
-from services.scoring.tally import (
-    SCORES,
-    Answer,
+from services.scoring.cells import (
     Cell,
     CellKey,
-    Contribution,
-    Folded,
-    Names,
-    applied,
-    fold,
-    keys_of,
+    Slots,
+    apply,
+    by_bucket,
+    differences,
     pack_cell,
     pack_cell_key,
     unpack_cell,
     unpack_cell_key,
 )
+from services.scoring.names import Names
+from services.scoring.store import Store
+from services.scoring.tally_format import FORMAT, OFFSET_KEY, check_format
 from services.scoring.windows import COARSE_MINUTES, FINE_MINUTES
 
-OFFSET_KEY: Final = b"o"
 COARSENED_KEY: Final = b"d"
-ANSWER: Final = b"a"
+ANNOUNCED_KEY: Final = b"g"
 CELL: Final = b"c"
 TENANT: Final = b"t"
 SEGMENT: Final = b"s"
 UNPUBLISHED: Final = b"u"
 
 SLOTS_IN_MEMORY: Final = 200_000
-"""About 20 MB of counts a partition; what was touched longest ago goes first."""
+"""About 20 MB of counts; what was touched longest ago goes first."""
 FINE_DAYS: Final = 8
 """Days older than this are published in coarse buckets: fifteen minutes fit every time zone's midnight."""
 
@@ -61,63 +58,85 @@ class Pending:
     day: date
     minutes: int
     offset: int
-    counts: dict[str, dict[str, int]]
+    counts: Mapping[int, Mapping[int, int]]
 
 
-class PartitionTally:
-    """Everything that is known of one source partition."""
+@dataclass(frozen=True, slots=True)
+class PendingFact:
+    """What one answer of a person adds at present; without a score it adds nothing any more."""
 
-    def __init__(self, store: Store, today: date) -> None:
+    key: bytes
+    offset: int
+    tenant: str
+    subject: str
+    response_id: str
+    answered_at: datetime
+    score: int | None
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a run of records changes: entries of the store, and answers that segments gain and lose.
+
+    `put` is given away: what the cells add goes into it.
+    """
+
+    more: Slots
+    less: Slots
+    put: dict[bytes, bytes]
+    delete: Iterable[bytes] = field(default=())
+
+
+class PartitionTally(ABC):
+    """Everything that is known of one source partition. Subclasses say what a record means."""
+
+    def __init__(self, store: Store, today: date, slots_in_memory: int = SLOTS_IN_MEMORY) -> None:
         """Reads back what the store holds.
 
         Raises:
-            Halt: if another version of this program wrote it.
+            Halt: if another version of this program wrote it, and this one does not know how to read that.
         """
+        check_format(store)
         self._store = store
         self._cells: OrderedDict[CellKey, Cell] = OrderedDict()
         self._slots = 0
+        self._most_slots = slots_in_memory
         self._names = _stored_names(store)
-        self.position, coarsened = self._opened(today)
-        self._coarsened = coarsened
+        offset, coarsened, announced = store.get_many([OFFSET_KEY, COARSENED_KEY, ANNOUNCED_KEY])
+        self.position = _NUMBER.unpack(offset[1:])[0] if offset else 0
+        self._coarsened: int = _DAY.unpack(coarsened)[0] if coarsened else _days(today) - FINE_DAYS - 1
+        self.announced = announced is not None
         self.unpublished: dict[CellKey, int] = {
             unpack_cell_key(key[1:]): _NUMBER.unpack(value)[0] for key, value in store.scan(UNPUBLISHED)
         }
 
-    def _opened(self, today: date) -> tuple[int, int]:
-        meta, coarsened = self._store.get_many([OFFSET_KEY, COARSENED_KEY])
-        if meta is None:
-            return 0, _days(today) - FINE_DAYS - 1
-        if meta[:1] != FORMAT:
-            raise Halt(f"the tally is of format {meta[:1]!r}, this program writes {FORMAT!r}: remove its folder")
-        return _NUMBER.unpack(meta[1:])[0], _DAY.unpack(coarsened)[0] if coarsened else _days(today) - FINE_DAYS - 1
+    @abstractmethod
+    def fold(self, records: Sequence[tuple[int, Any]], end: int) -> object:  # of whatever kind is counted
+        """Folds a run of records, each with its offset, that ends before `end`; durable on return."""
 
-    def fold(self, answers: Sequence[tuple[int, Answer]], end: int) -> Folded:
-        """Folds a run of records that ends before `end`; durable on return."""
-        keys = [ANSWER + key for key in keys_of(answers, self._names)]
-        stored = self._store.get_many(list(dict.fromkeys(keys)))
-        known = {
-            key: Contribution.unpacked(value)
-            for key, value in zip(dict.fromkeys(keys), stored, strict=True)
-            if value is not None
-        }
-        folded = fold(answers, keys, known, self._names)
-        put = {key: contribution.packed() for key, contribution in folded.contributions.items()}
-        self._load(folded.deltas)
-        for key, delta in folded.deltas.items():
-            before = self._cells[key]
-            self._cells[key] = applied(before, delta)
-            self._slots += len(self._cells[key]) - len(before)
+    def keep(self, change: Change, end: int) -> None:
+        """Takes over what a run of records that ends before `end` changes; durable on return."""
+        deltas = differences(change.more, change.less)
+        put = change.put
+        self._load(deltas)
+        changed_at = max(end - 1, 0)
+        mark = _NUMBER.pack(changed_at)
+        for key, delta in deltas.items():
+            cell = self._cells[key]
+            before = len(cell)
+            apply(cell, delta)
+            self._slots += len(cell) - before
             packed = pack_cell_key(key)
-            put[CELL + packed] = pack_cell(self._cells[key])
-            put[UNPUBLISHED + packed] = _NUMBER.pack(folded.changed_at[key])
+            put[CELL + packed] = pack_cell(cell)
+            put[UNPUBLISHED + packed] = mark
         put |= self._new_names()
         put[OFFSET_KEY] = FORMAT + _NUMBER.pack(end)
         put[COARSENED_KEY] = _DAY.pack(self._coarsened)
-        self._store.write(put)
+        self._store.write(put, change.delete)
         self.position = end
-        self.unpublished |= folded.changed_at
+        self.unpublished |= dict.fromkeys(deltas, changed_at)
         self._trim()
-        return folded
 
     def pending(self, most: int, today: date) -> list[Pending]:
         """Cells that wait to be published, as they stand."""
@@ -134,6 +153,29 @@ class PartitionTally:
         for key in cleared:
             del self.unpublished[key]
 
+    def pending_facts(self, most: int) -> list[PendingFact]:
+        """Facts about people that wait to be published, as they stand."""
+        del most
+        return []
+
+    def published_facts(self, acknowledged: Sequence[PendingFact]) -> None:
+        """Clears the marks of facts that have not changed since."""
+        assert not acknowledged, "who tells no facts has none acknowledged"
+
+    @property
+    def all_published(self) -> bool:
+        """Whether nothing waits."""
+        return not self.unpublished
+
+    def publish_all(self) -> None:
+        """Marks every cell: what was published is gone, or nobody knows."""
+        self._mark(unpack_cell_key(key[1:]) for key, _ in self._store.scan(CELL))
+
+    def announce(self) -> None:
+        """Notes that readers have been told that everything up to here is published."""
+        self._store.write({ANNOUNCED_KEY: b"1"})
+        self.announced = True
+
     def grow_coarse(self, today: date) -> int:
         """Marks cells of days that have just become old, so that they are published in coarse buckets."""
         due = range(self._coarsened + 1, _days(today) - FINE_DAYS)
@@ -141,13 +183,10 @@ class PartitionTally:
             return 0
         keys = [(segment, day) for day in due for segment in range(len(self._names.by_code))]
         found = self._store.get_many([CELL + pack_cell_key(key) for key in keys])
-        at = max(self.position - 1, 0)
-        marks = {key: at for key, value in zip(keys, found, strict=True) if value}
         self._coarsened = due[-1]
-        put = {UNPUBLISHED + pack_cell_key(key): _NUMBER.pack(offset) for key, offset in marks.items()}
-        self._store.write(put | {COARSENED_KEY: _DAY.pack(self._coarsened)})
-        self.unpublished |= marks
-        return len(marks)
+        marked = self._mark(key for key, value in zip(keys, found, strict=True) if value)
+        self._store.write({COARSENED_KEY: _DAY.pack(self._coarsened)})
+        return marked
 
     def cells(self) -> Iterator[tuple[str, str, date, Cell]]:
         """Every cell: tenant, segment, day, counts."""
@@ -160,6 +199,13 @@ class PartitionTally:
         """Lets go of the store."""
         self._store.close()
 
+    def _mark(self, keys: Iterable[CellKey]) -> int:
+        at = max(self.position - 1, 0)
+        marks = dict.fromkeys(keys, at)
+        self._store.write({UNPUBLISHED + pack_cell_key(key): _NUMBER.pack(at) for key in marks})
+        self.unpublished |= marks
+        return len(marks)
+
     def _pending(self, key: CellKey, today: date) -> Pending:
         tenant, segment = self._names.by_code[key[0]]
         coarse = key[1] < _days(today) - FINE_DAYS
@@ -167,8 +213,9 @@ class PartitionTally:
         counts = by_bucket(self._cells[key], minutes)
         return Pending(key, tenant, segment, _date(key[1]), minutes, self.unpublished[key], counts)
 
-    def _load(self, keys: Sequence[CellKey] | dict[CellKey, Cell]) -> None:
+    def _load(self, keys: Iterable[CellKey]) -> None:
         """Brings cells into memory."""
+        keys = list(keys)
         missing = [key for key in keys if key not in self._cells]
         found = self._store.get_many([CELL + pack_cell_key(key) for key in missing])
         for key, value in zip(missing, found, strict=True):
@@ -178,7 +225,7 @@ class PartitionTally:
             self._cells.move_to_end(key)
 
     def _trim(self) -> None:
-        while self._slots > SLOTS_IN_MEMORY:
+        while self._slots > self._most_slots:
             _, cell = self._cells.popitem(last=False)
             self._slots -= len(cell)
 
@@ -192,17 +239,6 @@ class PartitionTally:
                 put[SEGMENT + code.to_bytes(4, "big")] = "\0".join(name).encode()
         self._names.added.clear()
         return put
-
-
-def by_bucket(cell: Cell, minutes: int) -> dict[str, dict[str, int]]:
-    """A cell as it is published: counts by bucket and score, as text."""
-    width = minutes // FINE_MINUTES
-    counts: dict[str, dict[str, int]] = {}
-    for slot, count in sorted(cell.items()):
-        bucket, score = divmod(slot, SCORES)
-        scores = counts.setdefault(str(bucket // width), {})
-        scores[str(score)] = scores.get(str(score), 0) + count
-    return counts
 
 
 def _stored_names(store: Store) -> Names:

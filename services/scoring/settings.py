@@ -7,8 +7,10 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from schemas.contract import SegmentKey
 from services.chassis.business import Section
 from services.chassis.settings import ServiceSettings
+from services.scoring.segments import Rules
 from services.scoring.windows import ALL_TIME, RollingWindow
 
 WindowName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
@@ -24,7 +26,12 @@ class ScoringSettings(ServiceSettings):
     scores_every: dt.timedelta = Field(
         default=dt.timedelta(seconds=1), description="the same score is published at most once in this time"
     )
-    tally_cache_mib: int = Field(default=32, ge=8, le=16_384, description="block cache of the tally, in MiB")
+    tally_store_mib: int = Field(
+        default=64,
+        ge=16,
+        le=16_384,
+        description="memory of the tally's store: blocks, filters and what waits to be written",
+    )
 
 
 class TargetSection(Section):
@@ -52,16 +59,29 @@ class ScoringSection(Section):
     )
     level: float = Field(default=0.95, ge=0.5, le=0.999, description="confidence of intervals and verdicts")
     margin: float = Field(default=10, gt=0, le=100, description="points either way that make a score precise enough")
+    combinations: list[Annotated[tuple[SegmentKey, ...], Field(min_length=2, max_length=3)]] = Field(
+        default_factory=list, max_length=20, description="keys that are counted together as well, e.g. [country, plan]"
+    )
+    latest: bool = Field(
+        default=False, description="whether each person's latest answer alone is counted as well, as a second series"
+    )
     targets: dict[str, TargetSection] = Field(default_factory=dict, description="by segment, for example all")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
+        for keys in self.combinations:
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"combinations: {' and '.join(keys)} names a key twice")
         for name, length in self.windows.items():
             if name == ALL_TIME:
                 raise ValueError(f"windows.{name}: is always there and needs no length")
             if not SHORTEST <= length <= LONGEST:
                 raise ValueError(f"windows.{name}: must be between one hour and two years")
         return self
+
+    def rules(self) -> Rules:
+        """Which segments there are; a change is a new generation of the tally."""
+        return Rules(tuple(self.combinations), self.latest)
 
     def rolling(self) -> tuple[RollingWindow, ...]:
         """Every window, all time last."""

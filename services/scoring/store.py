@@ -10,14 +10,23 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+)
 
 from services.chassis.failures import Halt
 
-FORMAT: Final = b"1"
 BLOOM_BITS: Final = 10
-MEMTABLE_BYTES: Final = 8 * 1024 * 1024
+MIB: Final = 1024 * 1024
+MEMTABLE_BYTES: Final = 16 * MIB
 MEMTABLES: Final = 3
+MEMTABLE_SHARE: Final = 2
 
 
 class Store(Protocol):
@@ -64,10 +73,20 @@ class MemoryStore:
         """Nothing to let go of."""
 
 
+class StoreMemory:
+    """What all stores of a process share: a cache of blocks and filters, in which what waits to be written counts."""
+
+    def __init__(self, mib: int) -> None:
+        self.cache = Cache(mib * MIB)
+        self.waiting = WriteBufferManager.new_write_buffer_manager_with_cache(
+            mib * MIB // MEMTABLE_SHARE, allow_stall=False, cache=self.cache
+        )
+
+
 class RocksStore:
     """One RocksDB. What went into the write-ahead log survives a killed process."""
 
-    def __init__(self, folder: Path, cache: Cache) -> None:
+    def __init__(self, folder: Path, memory: StoreMemory) -> None:
         """Opens the database, which is made if need be.
 
         Raises:
@@ -76,7 +95,7 @@ class RocksStore:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         try:
-            self._db = Rdict(str(folder), _options(cache))
+            self._db = Rdict(str(folder), _options(memory))
         except Exception as error:
             raise self._unusable("cannot be opened", error) from error
 
@@ -124,9 +143,9 @@ class RocksStore:
         )
 
 
-def _options(cache: Cache) -> Options:
+def _options(memory: StoreMemory) -> Options:
     table = BlockBasedOptions()
-    table.set_block_cache(cache)
+    table.set_block_cache(memory.cache)
     # nine reads in ten prove that an answer is new: the filter answers them without touching the disk
     table.set_bloom_filter(BLOOM_BITS, block_based=False)
     table.set_cache_index_and_filter_blocks(True)
@@ -135,6 +154,7 @@ def _options(cache: Cache) -> Options:
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
     options.set_compression_type(DBCompressionType.lz4())
+    options.set_write_buffer_manager(memory.waiting)
     options.set_write_buffer_size(MEMTABLE_BYTES)
     options.set_max_write_buffer_number(MEMTABLES)
     options.set_max_total_wal_size(MEMTABLE_BYTES * MEMTABLES * 2)

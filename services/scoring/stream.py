@@ -7,7 +7,7 @@ absolute and heals by itself. Hosted by `start()`, without its command line and 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Coroutine
+from collections.abc import AsyncIterable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -104,9 +104,11 @@ class _HostedInThread(ServiceThread):
 class Worker:
     """Scoring as one Faust worker."""
 
-    def __init__(self, settings: ScoringSettings, frame: Frame, *, tallying: Runs, windowing: Publishes) -> None:
+    def __init__(
+        self, settings: ScoringSettings, frame: Frame, *, tallying: Sequence[Runs], windowing: Publishes
+    ) -> None:
         self._app = _faust_app(settings, frame.kafka)
-        self._tally = tallying
+        self._tallies = tallying
         self._windows = windowing
         self._metrics: Metrics[AnyMetric] = frame.metrics
         self._health = frame.health
@@ -123,21 +125,22 @@ class Worker:
         app = self._app
         app.conf.datadir.mkdir(parents=True, exist_ok=True)
         app.finalize()
-        thread = _HostedInThread(self._tally)
+        threads = [_HostedInThread(tally) for tally in self._tallies]
         try:
             await app.start()
-            await app.add_runtime_dependency(thread)
+            for thread in threads:
+                await app.add_runtime_dependency(thread)
             await app.add_runtime_dependency(_Hosted(self._windows))
-            while not stop.is_set() and not app.crashed and thread.failure is None:
+            while not stop.is_set() and not app.crashed and not _failures(threads):
                 self._health.turned(VIEWS_GROUP)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
         finally:
             await app.stop()
             self._health.ended(VIEWS_GROUP)
-        failure = thread.failure or app.crash_reason
-        if failure is not None:
-            raise failure
+        for failure in (*_failures(threads), app.crash_reason):
+            if failure is not None:
+                raise failure
 
     async def _view(self, scores: AsyncIterable[bytes]) -> None:
         """Shows how fresh scores are, as a metric. Derived and absolute: whatever is lost comes again."""
@@ -150,6 +153,10 @@ class Worker:
             if score.segment == ALL:
                 as_of = score.as_of.timestamp()
                 self._metrics.set("nps_score_as_of_seconds", as_of, tenant=score.tenant, window=score.window.name)
+
+
+def _failures(threads: Sequence[_HostedInThread]) -> list[BaseException]:
+    return [thread.failure for thread in threads if thread.failure is not None]
 
 
 def _faust_app(settings: ScoringSettings, kafka: Kafka) -> faust.App:

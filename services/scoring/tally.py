@@ -12,25 +12,30 @@ the order of arrival; log order decides only between two contents of one revisio
 
 from __future__ import annotations
 
+import re
 import struct
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
-from schemas.tally import ALL
 from services.chassis.failures import Malformed
+from services.scoring.cells import BUCKET_S, SCORES, Slots
+from services.scoring.names import Names
+from services.scoring.segments import NO_RULES, Rules, names, parsed
 
-BUCKET_S: Final = 300
-BUCKETS_A_DAY: Final = 24 * 3600 // BUCKET_S
-SCORES: Final = 11
-NO_SCORE: Final = 255
 COMMENTED: Final = "commented"
 COUNTED_OPS: Final = frozenset({"submitted", "updated"})
+DIGEST_DIGITS: Final = 16
+"""Of 32: enough to tell two contents of one revision apart."""
+ANSWER: Final = b"A"
+"""What the keys of contributions begin with."""
 
 
 class Answer(msgspec.Struct, gc=False):
@@ -38,31 +43,28 @@ class Answer(msgspec.Struct, gc=False):
 
     tenant: str
     response_id: str
-    revision: int
+    revision: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     op: str
-    answered_at: datetime
-    digest: str
+    answered_at: Annotated[datetime, Meta(tz=True)]
+    digest: Annotated[str, Meta(min_length=32, max_length=32)]
     metric: str = "nps"
-    score: int | None = None
+    score: Annotated[int, Meta(ge=0, le=10)] | None = None
     channel: str | None = None
-    segments: dict[str, str] = {}
+    segments: msgspec.Raw = msgspec.Raw(b"{}")
+    subject: Annotated[str, Meta(min_length=32, max_length=32)] | None = None
     test: bool = False
 
     def counts(self) -> bool:
         """Whether this revision, if it is the highest, is part of NPS."""
         return self.op in COUNTED_OPS and self.metric == "nps" and not self.test and self.score is not None
 
-    def segment_names(self) -> list[str]:
+    def segment_names(self, rules: Rules = NO_RULES) -> list[str]:
         """Every segment this answer belongs to."""
-        names = [ALL]
-        if self.channel:
-            names.append(f"channel={self.channel}")
-        names += [f"{key}={value}" for key, value in self.segments.items()]
-        return names
+        return names(self.channel, parsed(bytes(self.segments)), rules.combinations)
 
 
-_HEX: Final = frozenset("0123456789abcdef")
 _decoder: Final = msgspec.json.Decoder(Answer)
+_PLACE: Final = re.compile(r"(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
 
 
 def decode(value: bytes | None) -> Answer:
@@ -75,201 +77,221 @@ def decode(value: bytes | None) -> Answer:
         raise Malformed.of("body", "empty: this topic has no tombstones")
     try:
         answer = _decoder.decode(value)
+        digest = bytes.fromhex(answer.digest + (answer.subject or ""))
+    except msgspec.ValidationError as error:
+        raise _wrong(str(error)) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise Malformed.of("body", f"no response: {type(error).__name__}") from error
-    if answer.score is not None and not 0 <= answer.score <= 10:
-        raise Malformed.of("score", "must be 0 to 10")
-    if answer.answered_at.tzinfo is None:
-        raise Malformed.of("answered_at", "has no offset")
-    if not 1 <= answer.revision < 2**63:
-        raise Malformed.of("revision", "out of range")
-    if len(answer.digest) != 32 or not _HEX.issuperset(answer.digest):
-        raise Malformed.of("digest", "must be 32 hexadecimal digits")
+    except ValueError as error:
+        raise Malformed.of("digest", "must be hexadecimal digits, as subject must be") from error
+    if len(digest) % 16:
+        raise Malformed.of("digest", "must be hexadecimal digits, as subject must be")
+    parsed(bytes(answer.segments))
     return answer
 
 
-@dataclass(slots=True)
-class Names:
-    """Short numbers for tenants and segments, given in log order and never changed. `added` waits to be stored."""
-
-    tenants: dict[str, int] = field(default_factory=dict)
-    segments: dict[tuple[str, str], int] = field(default_factory=dict)
-    by_code: list[tuple[str, str]] = field(default_factory=list)
-    added: list[tuple[str, ...]] = field(default_factory=list)
-
-    def tenant(self, name: str) -> int:
-        """The number of a tenant."""
-        code = self.tenants.get(name)
-        if code is None:
-            code = self.tenants[name] = len(self.tenants)
-            self.added.append((name,))
-        return code
-
-    def segment(self, tenant: str, name: str) -> int:
-        """The number of a tenant's segment."""
-        code = self.segments.get((tenant, name))
-        if code is None:
-            code = self.segments[tenant, name] = len(self.by_code)
-            self.by_code.append((tenant, name))
-            self.added.append((tenant, name))
-        return code
+def _wrong(message: str) -> Malformed:
+    """The library's words, which name the place and never repeat the value."""
+    match = _PLACE.fullmatch(message)
+    reason, place = match.groups() if match else (message, None)
+    missing = re.search(r"missing required field `(\w+)`", reason)
+    if missing:
+        return Malformed.of(missing.group(1), "required")
+    return Malformed.of(place or "body", reason[:1].lower() + reason[1:])
 
 
-_CONTRIBUTION: Final = struct.Struct(">QQiB")
-_CELL_KEY: Final = struct.Struct(">Ii")
+class Person(NamedTuple):
+    """Whose answer it is and when it was given, where each person's latest answer is counted as well."""
+
+    subject: bytes
+    at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+_HEAD: Final = struct.Struct(">Q8siB")
+_REVISION: Final = struct.Struct(">Q8s")
+_PERSON: Final = struct.Struct(">16sq")
+_NO_SCORE: Final = 0x0F
+_WIDE: Final = 0x10
+_OF_PERSON: Final = 0x20
+_NARROWEST: Final = 2**16
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+
+
+class Codes(NamedTuple):
+    """Numbers of segments, and how they are packed: two bytes each, or four if `width` says so."""
+
+    numbers: tuple[int, ...]
+    packed: bytes
+    width: int
+
+    @classmethod
+    def of(cls, numbers: tuple[int, ...]) -> Codes:
+        """As narrow as they can be."""
+        wide = bool(numbers) and max(numbers) >= _NARROWEST
+        return cls(numbers, array("I" if wide else "H", numbers).tobytes(), _WIDE if wide else 0)
+
+    @classmethod
+    def unpacked(cls, content: bytes, width: int) -> Codes:
+        """The inverse of `packed`."""
+        numbers = array("I" if width else "H")
+        numbers.frombytes(content)
+        return cls(tuple(numbers), content, width)
+
+
+NO_CODES: Final = Codes((), b"", 0)
+
+
+class Contribution(NamedTuple):
     """What one answer adds at present: one to `score` in `bucket` (since 1970) of each segment, or nothing."""
 
     revision: int
-    digest: int
+    digest: bytes
     bucket: int
-    score: int
-    segments: tuple[int, ...]
+    score: int | None
+    segments: Codes = NO_CODES
+    person: Person | None = None
 
     def packed(self) -> bytes:
         """About thirty bytes: there is one for every answer ever given."""
-        return (
-            _CONTRIBUTION.pack(self.revision, self.digest, self.bucket, self.score)
-            + array("I", self.segments).tobytes()
-        )
+        flags = (_NO_SCORE if self.score is None else self.score) | self.segments.width
+        if self.person is None:
+            return _HEAD.pack(self.revision, self.digest, self.bucket, flags) + self.segments.packed
+        head = _HEAD.pack(self.revision, self.digest, self.bucket, flags | _OF_PERSON)
+        return head + _PERSON.pack(*self.person) + self.segments.packed
 
     @classmethod
     def unpacked(cls, content: bytes) -> Contribution:
         """The inverse of `packed`."""
-        segments = array("I")
-        segments.frombytes(content[_CONTRIBUTION.size :])
-        revision, digest, bucket, score = _CONTRIBUTION.unpack_from(content)
-        return cls(revision, digest, bucket, score, tuple(segments))
-
-
-Cell = dict[int, int]
-"""Counts of one segment and day: bucket of the day times eleven plus score, to how many."""
-
-CellKey = tuple[int, int]
-"""Number of the segment, day since 1970."""
-
-
-def pack_cell(cell: Cell) -> bytes:
-    """Sparse: zeros are left out."""
-    slots = array("H", cell.keys())
-    return slots.tobytes() + array("I", cell.values()).tobytes()
-
-
-def unpack_cell(content: bytes | None) -> Cell:
-    """The inverse of `pack_cell`; an absent cell is empty."""
-    if not content:
-        return {}
-    slots, counts = array("H"), array("I")
-    size = len(content) // (slots.itemsize + counts.itemsize)
-    slots.frombytes(content[: size * slots.itemsize])
-    counts.frombytes(content[size * slots.itemsize :])
-    return dict(zip(slots, counts, strict=True))
-
-
-def pack_cell_key(key: CellKey) -> bytes:
-    """Sorts by segment, then day."""
-    return _CELL_KEY.pack(*key)
-
-
-def unpack_cell_key(content: bytes) -> CellKey:
-    """The inverse of `pack_cell_key`."""
-    segment, day = _CELL_KEY.unpack(content)
-    return segment, day
+        revision, digest, bucket, flags = _HEAD.unpack_from(content)
+        score = flags & _NO_SCORE
+        start, person = _HEAD.size, None
+        if flags & _OF_PERSON:
+            person = Person(*_PERSON.unpack_from(content, start))
+            start += _PERSON.size
+        codes = Codes.unpacked(content[start:], flags & _WIDE)
+        return cls(revision, digest, bucket, None if score == _NO_SCORE else score, codes, person)
 
 
 def answer_key(tenant: int, response_id: str) -> bytes:
     """Derived from the id alone, since a retraction may name nothing else. Time order in a UUIDv7 is kept."""
-    prefix = tenant.to_bytes(4, "big")
-    if len(response_id) == 36:
+    prefix = ANSWER + tenant.to_bytes(4, "big")
+    if len(response_id) == 36 and response_id[8] == response_id[13] == response_id[18] == response_id[23] == "-":
+        digits = response_id.replace("-", "")
         try:
-            uuid = UUID(response_id)
+            number = bytes.fromhex(digits)
         except ValueError:
             pass
         else:
-            if str(uuid) == response_id:
-                return prefix + b"u" + uuid.bytes
+            if number.hex() == digits and len(number) == 16:
+                return prefix + b"u" + number
     return prefix + b"s" + response_id.encode()
+
+
+def response_of(key: bytes) -> tuple[int, str]:
+    """The inverse of `answer_key`: the tenant's number and the answer's id."""
+    kind, content = key[5:6], key[6:]
+    return int.from_bytes(key[1:5], "big"), str(UUID(bytes=content)) if kind == b"u" else content.decode()
 
 
 @dataclass(slots=True)
 class Folded:
     """What a run of answers changes, and what of it was ignored."""
 
-    contributions: dict[bytes, Contribution] = field(default_factory=dict)
-    deltas: dict[CellKey, Cell] = field(default_factory=dict)
-    changed_at: dict[CellKey, int] = field(default_factory=dict)
+    contributions: dict[bytes, bytes] = field(default_factory=dict)
+    more: Slots = field(default_factory=dict)
+    less: Slots = field(default_factory=dict)
+    people: set[tuple[bytes, bytes]] = field(default_factory=set)
+    """Subject and key of each answer of which a fact about a person changed."""
     counted: int = 0
     older: int = 0
     duplicates: int = 0
     conflicts: list[int] = field(default_factory=list)
 
 
-def keys_of(answers: Iterable[tuple[int, Answer]], names: Names) -> list[bytes]:
-    """Keys of the contributions a fold must know, in the order of the answers."""
-    return [answer_key(names.tenant(answer.tenant), answer.response_id) for _, answer in answers]
+class Fold:
+    """Folds the answers of one source partition."""
+
+    def __init__(self, book: Names, rules_of: Callable[[str], Rules]) -> None:
+        self._names = book
+        self._rules_of = cache(rules_of)
+        self._codes: dict[tuple[str, str | None, bytes], Codes] = {}
+
+    def keys_of(self, answers: Iterable[tuple[int, Answer]]) -> list[bytes]:
+        """Keys of the contributions a fold must know, in the order of the answers."""
+        return [answer_key(self._names.tenant(answer.tenant), answer.response_id) for _, answer in answers]
+
+    def __call__(
+        self, answers: Sequence[tuple[int, Answer]], keys: Sequence[bytes], known: Mapping[bytes, bytes]
+    ) -> Folded:
+        """Folds answers, each with its offset, into changes. `known` holds the contributions of before."""
+        folded = Folded()
+        contributions = folded.contributions
+        for (offset, answer), key in zip(answers, keys, strict=True):
+            if answer.op == COMMENTED:
+                continue
+            old = contributions.get(key) or known.get(key)
+            digest = bytes.fromhex(answer.digest[:DIGEST_DIGITS])
+            if old is not None:
+                if not _supersedes(folded, offset, (answer.revision, digest), old):
+                    continue
+                self._take_back(folded, key, old)
+            folded.counted += 1
+            contributions[key] = self._added(folded, key, answer, digest)
+        return folded
+
+    def _added(self, folded: Folded, key: bytes, answer: Answer, digest: bytes) -> bytes:
+        bucket = int(answer.answered_at.timestamp() // BUCKET_S)
+        if not answer.counts() or answer.score is None:
+            return Contribution(answer.revision, digest, bucket, None).packed()
+        codes = self._segments(answer)
+        slot = bucket * SCORES + answer.score
+        for code in codes.numbers:
+            slots = folded.more.get(code)
+            if slots is None:
+                slots = folded.more[code] = []
+            slots.append(slot)
+        person = None
+        if answer.subject and self._rules_of(answer.tenant).latest:
+            person = Person(bytes.fromhex(answer.subject), (answer.answered_at - _EPOCH) // _MS)
+            folded.people.add((person.subject, key))
+        return Contribution(answer.revision, digest, bucket, answer.score, codes, person).packed()
+
+    def _take_back(self, folded: Folded, key: bytes, content: bytes) -> None:
+        old = Contribution.unpacked(content)
+        if old.score is None:
+            return
+        slot = old.bucket * SCORES + old.score
+        for code in old.segments.numbers:
+            folded.less.setdefault(code, []).append(slot)
+        if old.person:
+            folded.people.add((old.person.subject, key))
+
+    def _segments(self, answer: Answer) -> Codes:
+        content = bytes(answer.segments)
+        key = (answer.tenant, answer.channel, content)
+        codes = self._codes.get(key)
+        if codes is None:
+            if len(self._codes) >= REMEMBERED:
+                self._codes.clear()
+            segments = names(answer.channel, parsed(content), self._rules_of(answer.tenant).combinations)
+            codes = self._codes[key] = Codes.of(self._names.codes(answer.tenant, segments))
+        return codes
 
 
-def fold(
-    answers: Sequence[tuple[int, Answer]], keys: Sequence[bytes], known: Mapping[bytes, Contribution], names: Names
-) -> Folded:
-    """Folds answers, each with its offset, into changes. `known` holds the contributions of before."""
-    folded = Folded()
-    for (offset, answer), key in zip(answers, keys, strict=True):
-        if answer.op == COMMENTED:
-            continue
-        old = folded.contributions.get(key) or known.get(key)
-        digest = int(answer.digest[:16], 16)
-        if old is not None and answer.revision <= old.revision:
-            if answer.revision < old.revision:
-                folded.older += 1
-            elif digest == old.digest:
-                folded.duplicates += 1
-            else:
-                folded.conflicts.append(offset)
-            continue
-        new = _contribution(answer, digest, names)
-        folded.contributions[key] = new
-        folded.counted += 1
-        if old is not None:
-            _add(folded, old, -1, offset)
-        _add(folded, new, 1, offset)
-    return folded
+REMEMBERED: Final = 16_384
+"""Groups of segments whose numbers are kept at hand."""
 
 
-def _contribution(answer: Answer, digest: int, names: Names) -> Contribution:
-    bucket = int(answer.answered_at.timestamp()) // BUCKET_S
-    if not answer.counts() or answer.score is None:
-        return Contribution(answer.revision, digest, bucket, NO_SCORE, ())
-    codes = tuple(dict.fromkeys(names.segment(answer.tenant, name) for name in answer.segment_names()))
-    return Contribution(answer.revision, digest, bucket, answer.score, codes)
-
-
-def _add(folded: Folded, contribution: Contribution, by: int, offset: int) -> None:
-    if contribution.score == NO_SCORE:
-        return
-    day, bucket = divmod(contribution.bucket, BUCKETS_A_DAY)
-    slot = bucket * SCORES + contribution.score
-    for segment in contribution.segments:
-        cell = folded.deltas.setdefault((segment, day), {})
-        cell[slot] = cell.get(slot, 0) + by
-        folded.changed_at[segment, day] = offset
-
-
-def applied(cell: Cell, delta: Cell) -> Cell:
-    """A cell after a change.
-
-    Raises:
-        AssertionError: if a count would fall below zero, which no log can bring about.
-    """
-    result = dict(cell)
-    for slot, by in delta.items():
-        count = result.get(slot, 0) + by
-        assert count >= 0, f"slot {slot} would hold {count} answers"
-        if count:
-            result[slot] = count
-        else:
-            result.pop(slot, None)
-    return result
+def _supersedes(folded: Folded, offset: int, new: tuple[int, bytes], content: bytes) -> bool:
+    """Whether a revision with its digest takes the place of another; if not, it is noted why."""
+    old: tuple[int, bytes] = _REVISION.unpack_from(content)
+    if new[0] > old[0]:
+        return True
+    if new[0] < old[0]:
+        folded.older += 1
+    elif new[1] == old[1]:
+        folded.duplicates += 1
+    else:
+        folded.conflicts.append(offset)
+    return False

@@ -1,4 +1,4 @@
-"""Counts answers: reads `nps.responses`, folds each partition into its store, publishes cells that changed.
+"""Counts: reads a topic, folds each partition into its store, publishes cells that changed.
 
 Runs in a thread and loop of its own: a busy `getmany` hardly ever yields. The position lies with the counts; Kafka's
 committed offset serves tools, and tells a rebuild which dead letters have been written before. A record that is not the
@@ -8,31 +8,31 @@ one expected means that the log is not what was counted: the process stops.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
-from schemas import cloudevents
+from schemas.generation import Generation
 from schemas.malformed import Malformed
-from schemas.topic import join_key
-from schemas.topics import RESPONSES, TALLIES
+from schemas.topics import GENERATIONS
 from services.chassis.assignments import Assignments
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.failures import Halt, Transient
 from services.chassis.lane import Lane
 from services.chassis.logs import logger
 from services.chassis.publishing import open_publisher
-from services.chassis.records import Outgoing, Raw
+from services.chassis.records import Cause, Outgoing, Raw, outgoing
 from services.chassis.standing import Standing
+from services.scoring.counted import Counted, cell_record, fact_record
 from services.scoring.fences import Fence
-from services.scoring.partition_tally import PartitionTally, Pending, today_of
-from services.scoring.tally import Answer, Folded, decode
+from services.scoring.generations import announced, ends_of_tallies
+from services.scoring.partition_tally import PartitionTally, today_of
+from services.scoring.tally import Folded
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -43,18 +43,17 @@ if TYPE_CHECKING:
     from services.scoring.metrics import AnyMetric
     from services.scoring.store import Store
 
-GROUP: Final = "scoring.tally"
-GENERATION: Final = "g1"
-"""Which rules count: it changes with the segments an answer belongs to and with the fold."""
-
-SERIES: Final = "all"
 POLL_MS: Final = 200
-RECORDS_A_TURN: Final = 5_000
+RECORDS_A_TURN: Final = 10_000
+PARTITION_BYTES: Final = 4 * 1024 * 1024
+"""Of one partition at a time: a run of some thousand answers costs one reading and one writing of the store."""
 RECORDS_A_TRANSACTION: Final = 500
 PUBLISH_EVERY: Final = timedelta(milliseconds=250)
-PUBLISH_EVERY_BEHIND: Final = timedelta(seconds=2)
+PUBLISH_EVERY_BEHIND: Final = timedelta(seconds=5)
 BEHIND_FROM: Final = 20_000
+TELL_PROGRESS_EVERY: Final = timedelta(seconds=5)
 GROW_COARSE_EVERY: Final = timedelta(minutes=10)
+CONFLICTS_TOLD: Final = 10
 
 _log = logger("tally")
 
@@ -68,6 +67,13 @@ class Source:
     fence: Fence
     lane: Lane
     written_letters_before: int
+    read_up_to: int
+    announced: bool = False
+
+    @property
+    def number(self) -> int:
+        """Of the partition."""
+        return int(self.partition.partition)
 
     async def close(self) -> None:
         """Gives the partition up."""
@@ -76,21 +82,22 @@ class Source:
 
 
 class Tallying:
-    """The tally of one worker."""
+    """One worker's tally of one kind of thing."""
 
-    def __init__(
-        self,
-        frame: Frame,
-        open_store: Callable[[int], Store],
-    ) -> None:
+    def __init__(self, frame: Frame, kind: Counted, open_store: Callable[[int], Store]) -> None:
         self._frame = frame
+        self._kind = kind
         self._kafka = frame.kafka
         self._clock = frame.clock
         self._health = frame.health
         self._metrics: Metrics[AnyMetric] = frame.metrics
         self._open_store = open_store
         self._sources: dict[TopicPartition, Source] = {}
+        self._started_at = frame.clock.now()
+        self.counted = 0
+        """Records folded since the start."""
         self._coarse_due = frame.clock.now()
+        self._progress_due = frame.clock.now()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Counts until stopped.
@@ -98,30 +105,40 @@ class Tallying:
         Raises:
             Halt: if the log or the state is not what it must be.
         """
-        consumer = self._kafka.consumer(GROUP, max_poll_records=RECORDS_A_TURN)
+        group = self._kind.group
+        consumer = self._kafka.consumer(group, max_poll_records=RECORDS_A_TURN, partition_bytes=PARTITION_BYTES)
         assignments = Assignments(consumer)
-        self._standing = Standing(self._frame, GROUP, consumer, assignments)
-        consumer.subscribe([self._kafka.topic(RESPONSES.name)], listener=assignments)
+        self._standing = Standing(self._frame, group, consumer, assignments)
+        consumer.subscribe([self._kafka.topic(self._kind.topic.name)], listener=assignments)
         async with AsyncExitStack() as stack:
             publisher = await stack.enter_async_context(open_publisher(self._kafka, self._metrics))
-            self._dead_letters = DeadLetters(publisher, GROUP, None)
+            self._dead_letters = DeadLetters(publisher, group, None)
             stack.push_async_callback(self._close)
             stack.push_async_callback(consumer.stop)
             try:
                 await consumer.start()
-                publishing = asyncio.create_task(self._publish(stop, assignments))
+                publishing = asyncio.create_task(self._publish(stop, consumer, assignments))
                 while not stop.is_set() and not publishing.done():
-                    self._health.turned(GROUP)
+                    self._health.turned(group)
                     await self._turn(consumer, assignments)
                 stop.set()
                 await publishing
-                await self._standing.tell(self._where())
+                await self._standing.tell(self.positions())
             except OffsetOutOfRangeError as error:
                 raise Halt(_out_of_range(error)) from error
             except KafkaError as error:
-                raise Halt(f"{GROUP}: Kafka refused: {type(error).__name__} {error}") from error
+                raise Halt(f"{group}: Kafka refused: {type(error).__name__} {error}") from error
             finally:
-                self._health.ended(GROUP)
+                self._health.ended(group)
+
+    @property
+    def stands(self) -> bool:
+        """Whether every partition held is counted up to where it ended, published, and said to be."""
+        return bool(self._sources) and all(source.announced for source in self._sources.values())
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Up to where each partition is counted."""
+        return {partition: source.read_up_to for partition, source in self._sources.items()}
 
     async def _turn(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         if assignments.new is not None:
@@ -131,31 +148,44 @@ class Tallying:
             source = self._sources.get(partition)
             if source is not None and assignments.settled:
                 await self._fold(consumer, source, records)
+        if not self._kind.dense and assignments.settled:
+            for partition, source in self._sources.items():
+                source.read_up_to = await consumer.position(partition)
         if self._standing.is_due():
-            await self._standing.tell(self._where())
+            await self._standing.tell(self.positions())
+            self._tell_progress(consumer)
 
     async def _take_over(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         """Closes what is no longer ours, opens what is new, and seeks to where its counts stand."""
         assigned = assignments.new or set()
+        group = self._kind.group
         for partition in set(self._sources) - assigned:
             await self._sources.pop(partition).close()
         if not assigned:
             return
         try:
-            for partition in assigned - set(self._sources):
-                self._sources[partition] = await self._source(consumer, partition)
+            await self._open(consumer, assigned - set(self._sources))
             for partition in assigned:
                 consumer.seek(partition, self._sources[partition].tally.position)
                 if not self._sources[partition].lane.broken:
                     consumer.resume(partition)
-        except KafkaError as error:
+        except (KafkaError, Transient) as error:
             # an IllegalStateError among them: assigned anew meanwhile, and the listener holds the newer set
-            self._health.waits(f"{GROUP} takes over", f"{type(error).__name__} {error}")
+            self._health.waits(f"{group} takes over", f"{type(error).__name__} {error}")
             return
-        self._health.goes_on(f"{GROUP} takes over")
+        self._health.goes_on(f"{group} takes over")
         assignments.taken(assigned)
 
-    async def _source(self, consumer: AIOKafkaConsumer[bytes, bytes], partition: TopicPartition) -> Source:
+    async def _open(self, consumer: AIOKafkaConsumer[bytes, bytes], partitions: set[TopicPartition]) -> None:
+        said = await announced(self._kafka) if partitions else []
+        mine = [item for item in said if item.series == self._kind.series]
+        for partition in partitions:
+            here = [item for item in mine if item.partition == partition.partition]
+            self._sources[partition] = await self._source(consumer, partition, here)
+
+    async def _source(
+        self, consumer: AIOKafkaConsumer[bytes, bytes], partition: TopicPartition, said: Sequence[Generation]
+    ) -> Source:
         committed = await consumer.committed(partition)
 
         async def end() -> int:
@@ -164,11 +194,16 @@ class Tallying:
             except KafkaError as error:
                 raise Transient(f"Kafka: {type(error).__name__}") from error
 
-        store = self._open_store(partition.partition)
-        tally = PartitionTally(store, today_of(self._clock.now()))
-        fence = Fence(self._kafka, f"tally.{GENERATION}.{partition.partition}", end)
-        _log.info("partition.taken", partition=partition.partition, position=tally.position)
-        return Source(partition, tally, fence, Lane(tally.position, trusted=True), committed or 0)
+        kind, number = self._kind, partition.partition
+        tally = kind.open(self._open_store(number), today_of(self._clock.now()))
+        if tally.announced and kind.generation not in {item.generation for item in said}:
+            # somebody ended this generation, and with it went what it had published
+            tally.publish_all()
+        fence = Fence(self._kafka, f"{kind.name}.{kind.generation}.{number}", end)
+        _log.info("partition.taken", group=kind.group, partition=number, position=tally.position)
+        letters_before = max([committed or 0, *(item.position for item in said)])
+        lane = Lane(tally.position, trusted=True)
+        return Source(partition, tally, fence, lane, letters_before, tally.position)
 
     async def _fold(
         self,
@@ -176,41 +211,56 @@ class Tallying:
         source: Source,
         records: Sequence[ConsumerRecord[bytes, bytes]],
     ) -> None:
-        answers: list[tuple[int, Answer]] = []
-        expected = source.tally.position
+        run: list[tuple[int, Any]] = []  # of whatever is counted
+        read, dense = self._kind.read, self._kind.dense
+        start = end = source.tally.position
         for record in records:
-            if record.offset != expected:
+            offset = record.offset
+            if offset != end and (dense or offset < end):
                 raise Halt(
-                    f"{source.partition.topic}[{source.partition.partition}]: offset {record.offset} where {expected} "
-                    "was expected: the log is not the one that was counted"
+                    f"{source.partition.topic}[{source.number}]: offset {offset} where {end} was expected: "
+                    "the log is not the one that was counted"
                 )
-            expected += 1
+            end = offset + 1
             try:
-                answers.append((record.offset, _decoded(record)))
-                source.lane.saw(record.offset, dead=False)
+                one = read(record)
             except Malformed as error:
-                await self._bury(source, Raw.of(record, RESPONSES.name), error)
+                source.lane.saw_sound(start, offset - 1)
+                await self._bury(source, Raw.of(record, self._kind.topic.name), error)
                 if source.lane.broken:
                     break
-        folded = source.tally.fold(answers, expected)
-        self._count(source, folded)
+            else:
+                if one is not None:
+                    run.append((offset, one))
+        source.lane.saw_sound(start, end - 1)
+        self._count(source, source.tally.fold(run, end))
+        source.read_up_to = end
+        self.counted += end - start
         if source.lane.broken:
             consumer.pause(source.partition)
-            consumer.seek(source.partition, expected)
-            self._health.waits(f"{GROUP}[{source.partition.partition}]", "half of its records are dead")
+            consumer.seek(source.partition, end)
+            self._health.waits(f"{self._kind.group}[{source.number}]", "half of its records are dead")
 
     async def _bury(self, source: Source, raw: Raw, error: Malformed) -> None:
-        """A dead letter, unless a run before this one wrote it: a rebuild writes none."""
+        """A dead letter, unless a run before this one wrote it: a rebuild writes none.
+
+        Raises:
+            Halt: if it is one of our own, which nobody else may have written.
+        """
+        if not self._kind.dense:
+            raise Halt(f"{raw.topic}[{raw.partition}] at {raw.offset}: {error}") from error
         if raw.offset >= source.written_letters_before:
             letter = await self._dead_letters.write(raw, error, attempts=1, now=self._clock.now())
             _log.warning(
                 "record.dead", letter=str(letter), partition=raw.partition, offset=raw.offset, reason=str(error)
             )
-            self._metrics.count("nps_dead_letters_total", group=GROUP, topic=raw.topic, error="Malformed")
+            self._metrics.count("nps_dead_letters_total", group=self._kind.group, topic=raw.topic, error="Malformed")
         if source.lane.saw(raw.offset, dead=True):
             _log.error("partition.too_many_dead", partition=raw.partition)
 
-    def _count(self, source: Source, folded: Folded) -> None:
+    def _count(self, source: Source, folded: object) -> None:
+        if not isinstance(folded, Folded):
+            return
         self._metrics.count("nps_answers_counted_total", folded.counted)
         for cause, number in (
             ("older", folded.older),
@@ -219,19 +269,39 @@ class Tallying:
         ):
             if number:
                 self._metrics.count("nps_answers_ignored_total", number, cause=cause)
-        for offset in folded.conflicts[:10]:
-            _log.warning("answer.conflict", partition=source.partition.partition, offset=offset)
+        for offset in folded.conflicts[:CONFLICTS_TOLD]:
+            _log.warning("answer.conflict", partition=source.number, offset=offset)
 
-    async def _publish(self, stop: asyncio.Event, assignments: Assignments) -> None:
+    def _tell_progress(self, consumer: AIOKafkaConsumer[bytes, bytes]) -> None:
+        """Says how far a long catching up has come."""
+        now = self._clock.now()
+        if now < self._progress_due or self._lag(consumer) < BEHIND_FROM:
+            return
+        self._progress_due = now + TELL_PROGRESS_EVERY
+        counted = sum(source.read_up_to for source in self._sources.values())
+        whole = counted + self._lag(consumer)
+        percent = round(100 * counted / whole, 1)
+        _log.info("tally.catching_up", group=self._kind.group, counted=counted, of=whole, percent=percent)
+
+    def _lag(self, consumer: AIOKafkaConsumer[bytes, bytes]) -> int:
+        held = consumer.assignment()
+        return sum(
+            max((consumer.highwater(partition) or 0) - source.read_up_to, 0)
+            for partition, source in self._sources.items()
+            if partition in held
+        )
+
+    async def _publish(
+        self, stop: asyncio.Event, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments
+    ) -> None:
         """Publishes changed cells of every partition in turn, more coarsely while there is much to catch up with."""
         while not stop.is_set():
-            behind = sum(len(source.tally.unpublished) for source in self._sources.values()) > BEHIND_FROM
-            every = PUBLISH_EVERY_BEHIND if behind else PUBLISH_EVERY
+            every = PUBLISH_EVERY_BEHIND if self._lag(consumer) > BEHIND_FROM else PUBLISH_EVERY
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), every.total_seconds())
-            await self.publish_once(assignments)
+            await self._publish_once(assignments)
 
-    async def publish_once(self, assignments: Assignments | None = None) -> None:
+    async def _publish_once(self, assignments: Assignments) -> None:
         """One round over all partitions."""
         now = self._clock.now()
         if now >= self._coarse_due:
@@ -239,23 +309,56 @@ class Tallying:
             for source in self._sources.values():
                 source.tally.grow_coarse(today_of(now))
         for source in list(self._sources.values()):
-            if not await source.fence.ready(source.tally.position, now):
+            if not await source.fence.ready(source.read_up_to, now):
                 continue
-            while source.tally.unpublished and self._sources.get(source.partition) is source:
-                if assignments is not None and not assignments.settled:
-                    return
-                pending = source.tally.pending(RECORDS_A_TRANSACTION, today_of(now))
-                records = [_outgoing(cell, source.partition.partition) for cell in pending]
-                if not await source.fence.publish(records, now):
+            while self._is_ours(source, assignments) and not source.tally.all_published:
+                if not await self._publish_some(source, now):
                     break
-                if self._sources.get(source.partition) is source:
-                    source.tally.published(pending)
-                if len(pending) < RECORDS_A_TRANSACTION:
-                    break
+            if self._is_ours(source, assignments) and not source.announced and source.tally.all_published:
+                await self._announce(source, now)
         self._metrics.set("nps_tallies_waiting", sum(len(s.tally.unpublished) for s in self._sources.values()))
 
-    def _where(self) -> dict[TopicPartition, int]:
-        return {partition: source.tally.position for partition, source in self._sources.items()}
+    async def _publish_some(self, source: Source, now: datetime) -> bool:
+        """One transaction; returns whether there may be more to publish at once."""
+        cells = source.tally.pending(RECORDS_A_TRANSACTION, today_of(now))
+        facts = source.tally.pending_facts(RECORDS_A_TRANSACTION - len(cells))
+        records = [cell_record(self._kind, cell, source.number) for cell in cells]
+        records += [fact_record(self._kind, fact, source.number, self._clock) for fact in facts]
+        if not records or not await source.fence.publish(records, now):
+            return False
+        if self._sources.get(source.partition) is not source:
+            return False
+        source.tally.published(cells)
+        source.tally.published_facts(facts)
+        return len(records) == RECORDS_A_TRANSACTION
+
+    async def _announce(self, source: Source, now: datetime) -> None:
+        """Tells readers that all of this partition is published up to where the tallies end now."""
+        kind, position = self._kind, source.tally.position
+        try:
+            partitions = await source.fence.partitions_of(kind.topic.name)
+            ends = await ends_of_tallies(self._kafka)
+        except Transient as error:
+            _log.warning("generation.not_announced", partition=source.number, reason=str(error))
+            return
+        said = Generation(
+            generation=kind.generation,
+            series=kind.series,
+            partition=source.number,
+            partitions=partitions,
+            position=position,
+            started_at=self._started_at,
+            ends=ends,
+        )
+        event_id = f"{kind.generation}/{kind.series}/{source.number}/{position}/{self._started_at.timestamp()}"
+        if await source.fence.publish([_record(said, event_id, now)], now) and source is self._sources.get(
+            source.partition
+        ):
+            source.tally.announce()
+            source.announced = True
+
+    def _is_ours(self, source: Source, assignments: Assignments) -> bool:
+        return assignments.settled and self._sources.get(source.partition) is source
 
     async def _close(self) -> None:
         while self._sources:
@@ -263,45 +366,8 @@ class Tallying:
             await source.close()
 
 
-def _decoded(record: ConsumerRecord[bytes, bytes]) -> Answer:
-    """An answer, if the record says that it is one."""
-    kind = next((content for name, content in record.headers if name == "ce_type"), None)
-    if kind != _RESPONSE_TYPE:
-        raise Malformed.of("ce_type", f"this topic carries {RESPONSES.event_type}")
-    return decode(record.value)
-
-
-_RESPONSE_TYPE: Final = RESPONSES.event_type.encode()
-
-
-def _outgoing(cell: Pending, partition: int) -> Outgoing:
-    """A cell as a record of `nps.tallies`; built by hand, since there are many (the contract test reads them back)."""
-    key = join_key((GENERATION, cell.tenant, cell.segment, SERIES, cell.day.isoformat(), str(partition)))
-    value = {
-        "generation": GENERATION,
-        "tenant": cell.tenant,
-        "segment": cell.segment,
-        "series": SERIES,
-        "day": cell.day.isoformat(),
-        "partition": partition,
-        "offset": cell.offset,
-        "resolution": cell.minutes,
-        "counts": cell.counts,
-    }
-    headers = (
-        ("ce_specversion", cloudevents.SPEC_VERSION.encode()),
-        ("ce_id", f"{GENERATION}/{partition}/{cell.offset}/{cell.key[0]}/{cell.key[1]}/{cell.minutes}".encode()),
-        ("ce_source", b"/nps-loop/scoring"),
-        ("ce_type", TALLIES.event_type.encode()),
-        ("content-type", cloudevents.JSON_TYPE.encode()),
-    )
-    return Outgoing(
-        TALLIES.name,
-        key,
-        join_key((cell.tenant, cell.segment)),
-        json.dumps(value, ensure_ascii=False).encode(),
-        headers,
-    )
+def _record(said: Generation, event_id: str, now: datetime) -> Outgoing:
+    return outgoing(GENERATIONS, said, event_id, Cause("scoring", now))
 
 
 def _out_of_range(error: OffsetOutOfRangeError) -> str:

@@ -26,7 +26,6 @@ from services.chassis.records import Cause, Outgoing, Raw, outgoing
 from services.chassis.standing import Standing
 from services.scoring.fences import Fence
 from services.scoring.score import Counts, difference, interval, needed, nps
-from services.scoring.tallying import GENERATION
 from services.scoring.windows import CellContent, Histogram, RollingWindow, SegmentCounts, previous
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from services.scoring.metrics import AnyMetric
     from services.scoring.settings import ScoringSection
 
+GENERATION: Final = "g1"
 GROUP: Final = "scoring.windows"
 POLL_MS: Final = 200
 RECORDS_A_TURN: Final = 2_000
