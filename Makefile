@@ -8,10 +8,10 @@ DEVELOPS := $(VENV)/.develops
 PYTEST := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down install check format lint types unit test containers chaos contracts locks clean
+.PHONY: help run demo up down install check format lint types unit test chaos bench-scoring contracts locks clean
 
 help: ## list what there is to do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -68,6 +68,9 @@ test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests
 
 chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers
 	$(PYTEST) tests/chaos
+
+bench-scoring: $(DEVELOPS) ## how fast and large the tally is, as ratios; QUICK=1 takes minutes
+	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.scoring
 
 contracts: $(DEVELOPS) ## regenerate schemas, AsyncAPI and the settings reference
 	$(BIN)/python -m schemas.generate

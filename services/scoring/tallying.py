@@ -295,11 +295,14 @@ class Tallying:
         self, stop: asyncio.Event, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments
     ) -> None:
         """Publishes changed cells of every partition in turn, more coarsely while there is much to catch up with."""
+        due = self._clock.now()
         while not stop.is_set():
-            every = PUBLISH_EVERY_BEHIND if self._lag(consumer) > BEHIND_FROM else PUBLISH_EVERY
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), every.total_seconds())
-            await self._publish_once(assignments)
+                await asyncio.wait_for(stop.wait(), PUBLISH_EVERY.total_seconds())
+            now = self._clock.now()
+            if now >= due or self._lag(consumer) < BEHIND_FROM:
+                due = now + PUBLISH_EVERY_BEHIND
+                await self._publish_once(assignments)
 
     async def _publish_once(self, assignments: Assignments) -> None:
         """One round over all partitions."""

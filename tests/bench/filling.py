@@ -80,10 +80,11 @@ def main() -> None:
     parser.add_argument("--records", type=int, required=True)
     parser.add_argument("--ids", choices=("time", "random"), default="time")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--after-days", type=int, default=0)
     parser.add_argument("--stream", type=int, required=True)
     parser.add_argument("--compressed", action="store_true")
     given = parser.parse_args()
-    workload = Workload(given.records, given.ids, seed=given.seed)
+    workload = Workload(given.records, given.ids, seed=given.seed, after_days=given.after_days)
     asyncio.run(fill(given.bootstrap, given.topic, workload, given.stream, compressed=given.compressed))
 
 

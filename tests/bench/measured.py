@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import re
-import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -66,6 +65,7 @@ class Task:
     folder: Path
     windows: int
     instance: str
+    partitions: int
 
     def settings(self) -> ScoringSettings:
         """Scoring's."""
@@ -103,8 +103,14 @@ class Stopwatch:
             "seconds": seconds,
             "per_s": self._read / seconds,
             "cpu_s": time.process_time() - self._cpu,
-            "rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "rss_mib": _largest_resident() / 1024,
         }
+
+
+def _largest_resident() -> int:
+    """In KiB. What getrusage tells counts the process from which this one was started as well."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1])
 
 
 async def bare(task: Task) -> dict[str, float]:
@@ -257,13 +263,17 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--until", type=int, required=True)
     parser.add_argument("--windows", type=int, default=4)
+    parser.add_argument("--partitions", type=int, default=PARTITIONS)
+    parser.add_argument("--instance", default="bench")
     parser.add_argument("--core", type=int, default=None)
     given = parser.parse_args()
     if given.core is not None:
         os.sched_setaffinity(0, {given.core})
     logging.disable(logging.WARNING)
-    collect_less_often()
-    task = Task(given.bootstrap, given.prefix, given.until, given.folder, given.windows, f"bench-{os.getpid()}")
+    if given.program in {"tally", "whole"}:
+        collect_less_often()  # as every service of ours does
+    where = (given.bootstrap, given.prefix, given.until, given.folder)
+    task = Task(*where, given.windows, given.instance, given.partitions)
     sys.stdout.write(json.dumps(asyncio.run(PROGRAMS[given.program](task))) + "\n")
 
 

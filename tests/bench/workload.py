@@ -55,6 +55,7 @@ class Workload:
     ids: str = "time"
     streams: int = 2
     seed: int = 1
+    after_days: int = 0
 
     def events(self, stream: int) -> Iterator[Event]:
         """The records of one stream, in the order in which they are written."""
@@ -72,9 +73,10 @@ class Workload:
     def _in_order(self, chance: random.Random) -> Iterator[Event]:
         share = self.records // self.streams
         step = timedelta(days=DAYS) / share
+        begin = FIRST + timedelta(days=self.after_days)
         recent: list[Event] = []
         for number in range(share):
-            at = FIRST + number * step
+            at = begin + number * step
             kind = chance.randrange(100) if recent else 99
             if kind < 7:
                 place = chance.randrange(len(recent))
