@@ -46,6 +46,9 @@ class Verdict(Contract):
     delta: float | None = Field(default=None, description="points; none where one of the windows is empty")
     z: float | None = None
     p: float | None = Field(default=None, description="two-sided")
+    detectable: float | None = Field(
+        default=None, description="points that these two windows would show with a probability of 0.8 if it were there"
+    )
 
 
 class Target(Contract):
@@ -57,6 +60,16 @@ class Target(Contract):
     probability: float | None = Field(
         default=None, ge=0, le=1, description="that the true score has reached the value; none where n is 0"
     )
+
+
+class Benchmark(Contract):
+    """What others reach, as somebody published it: to look at, never to alarm on. Sources disagree widely."""
+
+    low: float
+    high: float = Field(description="the same as low where the source gives one figure")
+    source: ShortText
+    date: date
+    note: ShortText | None = None
 
 
 class Score(Contract):
@@ -79,6 +92,10 @@ class Score(Contract):
     needed: Count = Field(description="answers still missing until it is")
     target: Target | None = None
     distance: float | None = Field(default=None, description="nps minus target, in points")
+    sample: Literal["insufficient", "indicative", "sound"] | None = Field(
+        default=None, description="insufficient below 10 answers, indicative below 50"
+    )
+    benchmarks: list[Benchmark] = Field(default_factory=list)
 
     def to_json(self) -> bytes:
         """As it is written to a topic: null is said, since a window without answers has no score, not 0."""

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.contract import SegmentKey
 from services.chassis.business import Section
 from services.chassis.settings import ServiceSettings
+from services.scoring.figures import BenchmarkSection, TargetSection
 from services.scoring.segments import Rules
 from services.scoring.windows import ALL_TIME, RollingWindow
 
@@ -32,14 +33,6 @@ class ScoringSettings(ServiceSettings):
         le=16_384,
         description="memory of the tally's store: blocks, filters and what waits to be written",
     )
-
-
-class TargetSection(Section):
-    """What a business aims at in one segment, and where the figure comes from."""
-
-    value: float = Field(ge=-100, le=100, description="NPS to reach")
-    source: str = Field(min_length=1, max_length=200, description="who says so")
-    date: dt.date = Field(description="as of when")
 
 
 def _brief() -> dict[str, dt.timedelta]:
@@ -66,6 +59,9 @@ class ScoringSection(Section):
         default=False, description="whether each person's latest answer alone is counted as well, as a second series"
     )
     targets: dict[str, TargetSection] = Field(default_factory=dict, description="by segment, for example all")
+    benchmarks: dict[str, tuple[BenchmarkSection, ...]] = Field(
+        default_factory=dict, description="by segment: what others reach, shown beside the score"
+    )
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -17,15 +17,16 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from schemas.malformed import Malformed
-from schemas.score import Interval, Score, Target, Verdict, Window
+from schemas.score import Interval, Score, Window
 from schemas.topics import SCORES, TALLIES
 from services.chassis.assignments import Assignments
 from services.chassis.failures import Halt, Transient
 from services.chassis.logs import logger
 from services.chassis.records import Cause, Outgoing, Raw, outgoing
 from services.chassis.standing import Standing
+from services.scoring.evidence import benchmarks_of, target_of, verdict_of
 from services.scoring.fences import Fence
-from services.scoring.score import Counts, difference, interval, needed, nps
+from services.scoring.score import Counts, Spanned, interval, needed, nps, sample
 from services.scoring.windows import CellContent, Histogram, RollingWindow, SegmentCounts, previous
 
 if TYPE_CHECKING:
@@ -256,7 +257,9 @@ def score_of(tenant: str, segment: str, measured: Measured, section: ScoringSect
     points, bounds = nps(counts), interval(counts, section.level)
     missing = needed(counts, section.margin, section.level)
     target = section.targets.get(segment)
-    moved = difference(counts, Counts.of(measured.before), section.level) if measured.before is not None else None
+    span = previous(measured.window, now)
+    before = Spanned(Counts.of(measured.before), *span) if measured.before is not None and span else None
+    verdict = verdict_of(Spanned(counts, measured.start, now), before, section.level) if before else None
     return Score(
         tenant=tenant,
         segment=segment,
@@ -275,11 +278,13 @@ def score_of(tenant: str, segment: str, measured: Measured, section: ScoringSect
         histogram=measured.histogram,
         nps=points,
         interval=Interval(low=bounds.low, high=bounds.high, level=section.level) if bounds else None,
-        verdict=Verdict(direction=moved.direction, delta=moved.delta, z=moved.z, p=moved.p) if moved else None,
+        verdict=verdict,
         enough=counts.n > 0 and missing == 0,
         needed=missing,
-        target=Target(value=target.value, source=target.source, date=target.date) if target else None,
+        target=target_of(counts, target),
         distance=points - target.value if target and points is not None else None,
+        sample=sample(counts.n),
+        benchmarks=benchmarks_of(section.benchmarks.get(segment, ())),
     )
 
 

@@ -16,13 +16,14 @@ from schemas.contract import Contract
 from schemas.decision import Decision
 from schemas.delivery import Delivery
 from schemas.response import Response
-from schemas.score import Interval, Score, Target, Verdict
+from schemas.score import Interval, Score, Target
 from schemas.tally import Tally
 from schemas.task import Task
 from schemas.topic import Topic
 from schemas.topics import DECISIONS, DELIVERIES, RESPONSES, SCORES, TALLIES, TASKS
 from services.chassis.records import Cause, Outgoing, outgoing
-from services.scoring.score import Counts, difference, interval, needed, nps
+from services.scoring.evidence import verdict_of
+from services.scoring.score import Counts, Spanned, interval, needed, nps
 from tests.support.answers import answered
 from tests.support.events import SPANS, decided, delivered, tasked, window
 
@@ -176,8 +177,9 @@ class Scene:
         bounds = interval(counts, 0.95)
         verdict = None
         if span and start:
-            moved = difference(counts, Counts.of(_histogram(answers, start - span, start)), 0.95)
-            verdict = Verdict(direction=moved.direction, delta=moved.delta, z=moved.z, p=moved.p)
+            earlier = Counts.of(_histogram(answers, start - span, start))
+            now, before = Spanned(counts, start, self.now), Spanned(earlier, start - span, start)
+            verdict = verdict_of(now, before, 0.95)
         aim = Target(value=35, source="plan for the year", date=date(2026, 1, 1)) if segment == "all" else None
         points = nps(counts)
         return Score(
