@@ -73,6 +73,7 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_I
 """An id somebody else gave: any printable text of 1 to 200 characters."""
 
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_IDENTIFIER), AfterValidator(_printable)]
+Sentence = Annotated[str, StringConstraints(min_length=1, max_length=2_000), AfterValidator(_printable)]
 Text = Annotated[str, StringConstraints(max_length=LONGEST_TEXT), AfterValidator(_storable)]
 
 Points = Annotated[int, Field(ge=0, le=10)]

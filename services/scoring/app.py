@@ -18,11 +18,13 @@ from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.sql_service import wanted_topics
 from services.chassis.web import ON_ERROR, ops_routes
 from services.scoring import READS, WRITES, counted
+from services.scoring.alerting import Alerting
 from services.scoring.metrics import SCORING_METRICS, AnyMetric
 from services.scoring.segments import NO_RULES, Rules, generation_of
 from services.scoring.settings import ScoringSection, ScoringSettings
 from services.scoring.store import RocksStore, StoreMemory
 from services.scoring.stream import Worker
+from services.scoring.tally_progress import TallyProgress
 from services.scoring.tallying import Tallying
 from services.scoring.windowing import Windowing
 
@@ -38,7 +40,9 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
     topics = wanted_topics(READS, WRITES, settings.partitions)
     async with open_frame("scoring", settings, clock, metrics, topics) as frame:
         tallying = _tallying(frame, settings, sections)
-        windowing = Windowing(frame, sections, at_most_every=settings.scores_every)
+        progress = TallyProgress(frame.kafka, counted.group_of(counted.ANSWERS_GROUP, _generation(sections)))
+        alerting = Alerting(frame, sections, progress, settle=settings.alerts_settle)
+        windowing = Windowing(frame, sections, alerting, at_most_every=settings.scores_every)
         worker = Worker(settings, frame, tallying=tallying, windowing=windowing)
         web = Starlette(routes=ops_routes(frame.health, metrics, VERSION), exception_handlers=ON_ERROR)
         yield Assembly({"worker": worker.run}, web)
@@ -46,20 +50,23 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
 
 def _tallying(frame: Frame, settings: ScoringSettings, sections: Sections[ScoringSection]) -> list[Tallying]:
     """The tally of answers and, where a tenant wants it, that of people."""
-    rules = {pattern: section.rules() for pattern, section in sections}
-    generation = generation_of(rules)
+    generation = _generation(sections)
 
     def rules_of(tenant: str) -> Rules:
         return sections.of(tenant).rules() if sections.knows(tenant) else NO_RULES
 
     slots = SLOTS_IN_MEMORY // settings.partitions
     kinds = [counted.answers(generation, rules_of, slots)]
-    if any(rule.latest for rule in rules.values()):
+    if any(section.latest for _, section in sections):
         kinds.append(counted.people_of(generation, slots))
     memory = StoreMemory(settings.tally_store_mib)
     return [
         Tallying(frame, kind, partial(_store, settings.state_dir / kind.name / generation, memory)) for kind in kinds
     ]
+
+
+def _generation(sections: Sections[ScoringSection]) -> str:
+    return generation_of({pattern: section.rules() for pattern, section in sections})
 
 
 def _store(folder: Path, memory: StoreMemory, partition: int) -> RocksStore:

@@ -37,6 +37,12 @@ class Fence:
     _publisher: FencedPublisher | None = field(default=None, init=False)
     _caught_up_at: int = field(default=0, init=False)
     _not_before: datetime | None = field(default=None, init=False)
+    _taken: int = field(default=0, init=False)
+
+    @property
+    def term(self) -> int | None:
+        """Which taking of the right this is, counted from 1; none while it is not held."""
+        return self._taken if self._publisher is not None else None
 
     async def ready(self, position: int, now: datetime) -> bool:
         """Whether this worker may publish, having read up to `position`. Fences first if need be."""
@@ -85,6 +91,7 @@ class Fence:
             await publisher.close()
             return
         self._publisher = publisher
+        self._taken += 1
 
     async def _drop(self, not_before: datetime) -> None:
         self._not_before = not_before

@@ -12,6 +12,7 @@ ScoringMetric = Literal[
     "nps_tallies_waiting",
     "nps_scores_published_total",
     "nps_score_as_of_seconds",
+    "nps_alerts_open",
 ]
 
 AnyMetric = ScoringMetric | ChassisMetric
@@ -22,4 +23,5 @@ SCORING_METRICS: Final[tuple[Definition[ScoringMetric], ...]] = (
     Definition("nps_tallies_waiting", "gauge", "cells that are not yet published"),
     Definition("nps_scores_published_total", "counter", "scores published"),
     Definition("nps_score_as_of_seconds", "gauge", "Unix time up to which a score counts", ("tenant", "window")),
+    Definition("nps_alerts_open", "gauge", "alerts about the score that are open", ("tenant", "rule")),
 )

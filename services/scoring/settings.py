@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from schemas.contract import SegmentKey
 from services.chassis.business import Section
 from services.chassis.settings import ServiceSettings
+from services.scoring.alert_settings import AlertsSection
 from services.scoring.figures import BenchmarkSection, TargetSection
 from services.scoring.segments import Rules
 from services.scoring.windows import ALL_TIME, RollingWindow
@@ -26,6 +27,11 @@ class ScoringSettings(ServiceSettings):
     http_port: int = Field(default=8085, ge=0, le=65535, description="port to listen on; 0 takes any")
     scores_every: dt.timedelta = Field(
         default=dt.timedelta(seconds=1), description="the same score is published at most once in this time"
+    )
+    alerts_settle: dt.timedelta = Field(
+        default=dt.timedelta(seconds=5),
+        ge=dt.timedelta(0),
+        description="how long counts are given to come through, once all answers are read, before alerts are judged",
     )
     tally_store_mib: int = Field(
         default=64,
@@ -61,6 +67,9 @@ class ScoringSection(Section):
     targets: dict[str, TargetSection] = Field(default_factory=dict, description="by segment, for example all")
     benchmarks: dict[str, tuple[BenchmarkSection, ...]] = Field(
         default_factory=dict, description="by segment: what others reach, shown beside the score"
+    )
+    alerts: AlertsSection | None = Field(
+        default_factory=AlertsSection, description="what is watched, and what is taken for evidence; null for none"
     )
 
     @model_validator(mode="after")

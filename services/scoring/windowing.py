@@ -24,9 +24,10 @@ from services.chassis.failures import Halt, Transient
 from services.chassis.logs import logger
 from services.chassis.records import Cause, Outgoing, Raw, outgoing
 from services.chassis.standing import Standing
-from services.scoring.evidence import benchmarks_of, target_of, verdict_of
+from services.scoring.alerting import Alerting, Owned
 from services.scoring.fences import Fence
 from services.scoring.score import Counts, Spanned, interval, needed, nps, sample
+from services.scoring.verdicts import benchmarks_of, target_of, verdict_of
 from services.scoring.windows import CellContent, Histogram, RollingWindow, SegmentCounts, previous
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Windowing:
         self,
         frame: Frame,
         sections: Sections[ScoringSection],
+        alerting: Alerting,
         *,
         at_most_every: timedelta,
     ) -> None:
@@ -95,6 +97,7 @@ class Windowing:
         self._health = frame.health
         self._metrics: Metrics[AnyMetric] = frame.metrics
         self._sections = sections
+        self._alerting = alerting
         self._at_most_every = at_most_every
         self._partitions: dict[TopicPartition, _Partition] = {}
 
@@ -194,6 +197,16 @@ class Windowing:
                 held.roll_due = now + ROLL_EVERY
                 held.changed |= held.segments.keys()
             await self._publish(partition, held, now)
+        await self._alerting.evaluate_due([self._owned(*one) for one in self._partitions.items()], now)
+
+    def _owned(self, partition: TopicPartition, held: _Partition) -> Owned:
+        return Owned(
+            partition=partition.partition,
+            fence=held.fence,
+            position=lambda: held.position,
+            counts=lambda: {key: segment.counts.between for key, segment in held.segments.items()},
+            is_held=lambda: self._partitions.get(partition) is held,
+        )
 
     async def _publish(self, partition: TopicPartition, held: _Partition, now: datetime) -> None:
         due = [key for key in held.changed if _is_due(held.segments[key], now)]

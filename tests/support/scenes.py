@@ -22,8 +22,8 @@ from schemas.task import Task
 from schemas.topic import Topic
 from schemas.topics import DECISIONS, DELIVERIES, RESPONSES, SCORES, TALLIES, TASKS
 from services.chassis.records import Cause, Outgoing, outgoing
-from services.scoring.evidence import verdict_of
 from services.scoring.score import Counts, Spanned, interval, needed, nps
+from services.scoring.verdicts import verdict_of
 from tests.support.answers import answered
 from tests.support.events import SPANS, decided, delivered, tasked, window
 

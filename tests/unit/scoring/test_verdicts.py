@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.scoring.evidence import benchmarks_of, target_of
 from services.scoring.figures import BenchmarkSection, TargetSection
 from services.scoring.score import Counts
+from services.scoring.verdicts import benchmarks_of, target_of
 
 SAID: dict[str, Any] = {"source": "Retently", "date": date(2026, 1, 1)}
 
