@@ -1,8 +1,9 @@
 """Scoring: every answer counted once, and what the count is worth.
 
 Reads    answers; its own tallies, scores and alerts, which are its memory
-Decides  what each revision of an answer adds and takes away, what every window holds, how sure the score is
-Writes   exact tallies, and scores with interval and verdict; alerts are reserved for it
+Decides  what each revision of an answer adds and takes away, what every window holds, how sure the score is, when
+         something has happened to it
+Writes   exact tallies, scores with interval and verdict, alerts with their evidence
 """
 
 from typing import Final

@@ -15,6 +15,7 @@ import typer.main
 from services.chassis.business import Business
 from services.console.main import app
 from services.console.serving import NAMES, SHIPPED, settings_of
+from services.scoring.settings import ScoringSection
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -74,6 +75,18 @@ def test_every_promise_names_tests_that_exist() -> None:
     assert len(named) == 10
     assert all(named.values())
     assert {test for tests in named.values() for test in tests} <= defined
+
+
+def test_the_tuning_in_the_guide_to_alerts_is_sound(tmp_path: Path) -> None:
+    (block,) = [text for kind, text in FENCED.findall((ROOT / "docs/guides/alerts.md").read_text()) if kind == "yaml"]
+    own = tmp_path / "nps.yaml"
+    own.write_text(block)
+    sections = Business.load(SHIPPED, own, frozenset(NAMES)).sections("scoring", ScoringSection)
+    assert sections.of("default").alerts is None
+    alerts = sections.of("demo-1").alerts
+    assert alerts is not None
+    assert alerts.watched == ("all", "country=FI", "channel=phone")
+    assert alerts.band is None
 
 
 def test_the_business_file_in_the_guide_is_sound(tmp_path: Path) -> None:

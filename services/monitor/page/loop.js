@@ -144,7 +144,11 @@ export function renderAlerts(state) {
   const alerts = byId("alerts");
   alerts.hidden = !state.alerts.length;
   alerts.replaceChildren(
-    ...state.alerts.map((alert) => element("p", {}, element("b", {}, segmentTitle(alert.segment)), ` ${alert.text}`)),
+    ...state.alerts.map((alert) => {
+      const [news, ...figures] = alert.text.split(": ");
+      const since = element("time", { datetime: alert.opened_at }, exactly(new Date(alert.opened_at)));
+      return element("p", {}, element("b", {}, news), figures.length ? `: ${figures.join(": ")}` : "", " ", element("small", {}, "since ", since));
+    }),
   );
 }
 

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from schemas.alert import Alert
 from services.monitor.silence import FIRST_ANSWER
 from tests.integration.monitor.conftest import World
 from tests.support.answers import answered
@@ -82,6 +83,31 @@ async def test_numbers_change_and_answers_appear_without_loading_anew(browser: B
         await expect(newest.locator(".steps")).to_have_text("waiting for a decision")
         await world.publish(decided("second"), delivered("second"))
         await expect(newest.locator(".steps")).to_have_text("thank-promoters→ then perk mail delivered")
+
+
+async def test_an_alert_is_read_as_it_was_written_and_goes_when_it_is_resolved(browser: Browser, world: World) -> None:
+    text = "NPS of plan=<b>pro</b> fell by 12.0 points: 8.0 in the last 24 hours (n 90) against 20.0; p 0.001"
+    alert = Alert(
+        alert_id="a",
+        tenant="default",
+        segment="plan=<b>pro</b>",
+        rule="nps-fell",
+        state="open",
+        text=text,
+        opened_at=world.clock.now(),
+    )
+    await world.publish(alert)
+    async with (
+        served(world.settings, world.monitor()) as address,
+        visiting(browser, address) as visit,
+    ):
+        alerts = visit.page.get_by_role("region", name="Alerts")
+        await expect(alerts).to_contain_text(text)
+        await expect(alerts.locator("b")).to_have_text("NPS of plan=<b>pro</b> fell by 12.0 points")
+        await expect(alerts.locator("time")).to_have_attribute("datetime", "2026-05-20T12:00:00.000Z")
+        await blameless(visit)
+        await world.publish(alert.model_copy(update={"state": "resolved", "resolved_at": world.clock.now()}))
+        await expect(alerts).to_be_hidden()
 
 
 async def test_what_strangers_wrote_is_text_and_never_markup(browser: Browser, world: World) -> None:
