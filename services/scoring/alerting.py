@@ -182,21 +182,24 @@ class Alerting:
         """What a turn opens and resolves in one partition. On its first, every rule is judged as of its last turn."""
         changed = []
         anew = memory.turn is None or turn - memory.turn != TURN
+        standing: dict[SegmentKey, list[Alert]] = {}
+        for alert in memory.open_ones():
+            standing.setdefault((alert.tenant, alert.segment), []).append(alert)
         for (tenant, segment), between in owned.counts().items():
             section = self._sections.of(tenant)
             target = section.targets.get(segment)
             value = target.value if target else None
             changed += [
                 given_up(alert, turn)
-                for alert in memory.open_ones()
-                if (alert.tenant, alert.segment) == (tenant, segment) and not is_watched(alert, section.alerts, value)
+                for alert in standing.get((tenant, segment), ())
+                if not is_watched(alert, section.alerts, value)
             ]
             if section.alerts is None or segment not in section.alerts.watched:
                 continue
             for finding in findings(Ground(between, turn, value), section.alerts, anew=anew):
                 last = memory.last.get((tenant, segment, finding.rule))
-                alert = judged(last, finding, About(tenant, segment), section.alerts.cool_off)
-                changed += [alert] if alert else []
+                change = judged(last, finding, About(tenant, segment), section.alerts.cool_off)
+                changed += [change] if change else []
             await asyncio.sleep(0)
         return changed
 

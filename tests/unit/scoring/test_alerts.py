@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.alert import Alert
 from services.scoring.alert_rules import Finding, Verdict
@@ -24,7 +26,7 @@ def span(counts: Counts, length: timedelta = DAY, before: timedelta = timedelta(
     return Spanned(counts, NOON - before - length, NOON - before)
 
 
-def finding(verdict: Verdict = "alarming", at: datetime = NOON, **given: Any) -> Finding:  # fields of any type
+def finding(verdict: Verdict = "alarming", at: datetime = NOON, **shown: Any) -> Finding:  # fields of any type
     fields: dict[str, Any] = {
         "rule": "nps-fell",
         "kind": "moved",
@@ -32,7 +34,7 @@ def finding(verdict: Verdict = "alarming", at: datetime = NOON, **given: Any) ->
         "baseline": span(Counts(2764, 2124, 1016), 28 * DAY, DAY),
         "p": 0.0031,
     }
-    return Finding(**(fields | given | {"verdict": verdict, "at": at}))
+    return Finding(**(fields | shown | {"verdict": verdict, "at": at}))
 
 
 def after(*steps: Finding, cool_off: timedelta = DAY) -> list[Alert]:
@@ -79,6 +81,21 @@ def test_looking_again_at_the_same_hour_or_an_earlier_one_changes_nothing() -> N
         "open",
         "resolved",
     ]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["alarming", "calm", "unclear"]), st.integers(0, 80)), max_size=40),
+    st.integers(0, 48),
+)
+def test_whatever_is_found_alerts_open_and_are_resolved_in_turn(found: list[tuple[Verdict, int]], cool: int) -> None:
+    """In any order of time, as a clock that was set back or a second look after a restart would have it."""
+    changes = after(*(finding(verdict, NOON + hour * HOUR) for verdict, hour in found), cool_off=cool * HOUR)
+    assert states(changes) == (["open", "resolved"] * 20)[: len(changes)]
+    for opened, resolved in zip(changes[::2], changes[1::2], strict=False):
+        assert opened.alert_id == resolved.alert_id
+        assert opened.opened_at < (resolved.resolved_at or opened.opened_at)
+    for resolved, opened in zip(changes[1::2], changes[2::2], strict=False):
+        assert opened.opened_at - (resolved.resolved_at or NOON) >= max(cool * HOUR, timedelta(microseconds=1))
 
 
 def test_an_alert_that_cannot_be_judged_for_four_weeks_is_resolved() -> None:
@@ -174,13 +191,13 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize(
-    ("given", "opened", "resolved", "figures"), SENTENCES, ids=["moved", "target", "silent", "band"]
+    ("about", "opened", "resolved", "figures"), SENTENCES, ids=["moved", "target", "silent", "band"]
 )
 def test_an_alert_says_what_happened_with_figures_and_evidence(
-    given: dict[str, Any], opened: str, resolved: str, figures: str
+    about: dict[str, Any], opened: str, resolved: str, figures: str
 ) -> None:
-    assert told("country=FI", finding(**given), "open") == opened + figures
-    assert told("country=FI", finding(**given), "resolved") == resolved + figures
+    assert told("country=FI", finding(**about), "open") == opened + figures
+    assert told("country=FI", finding(**about), "resolved") == resolved + figures
 
 
 def test_all_answers_need_no_name() -> None:
