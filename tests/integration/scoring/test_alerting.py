@@ -8,20 +8,25 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
+from aiokafka.structs import TopicPartition
 
 from schemas.alert import Alert
-from schemas.topics import ALERTS
+from schemas.topics import ALERTS, RESPONSES
 from services.chassis.business import Business
 from services.chassis.frame import Frame, open_frame
+from services.chassis.kafka import start
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
+from services.chassis.records import Cause, outgoing
 from services.chassis.settings import ServiceSettings
 from services.chassis.sql_service import wanted_topics
 from services.scoring import READS, WRITES
 from services.scoring.alerting import Alerting, Owned
+from services.scoring.counted import ANSWERS_GROUP
 from services.scoring.fences import Fence
 from services.scoring.metrics import SCORING_METRICS
 from services.scoring.settings import ScoringSection
-from services.scoring.tally_progress import Arrived
+from services.scoring.tally_progress import Arrived, TallyProgress
+from tests.support.answers import answered
 from tests.support.clocks import ManualClock
 from tests.support.topics import reading
 
@@ -148,6 +153,25 @@ async def test_nothing_is_judged_before_all_answers_are_counted(world: World) ->
     world.answers.behind = False
     await worker.turn()
     assert states(await world.alerts()) == ["open"]
+
+
+async def test_answers_that_nobody_has_told_to_have_read_are_still_to_be_counted(world: World) -> None:
+    progress = TallyProgress(world.frame.kafka, ANSWERS_GROUP)
+    assert await progress.arrived() == {}
+    assert await progress.has_read({})
+    answer = answered(9)
+    await world.frame.publisher.publish([outgoing(RESPONSES, answer, "e-1", Cause("intake", world.clock.now()))])
+    arrived = await progress.arrived()
+    assert list(arrived.values()) == [1]
+    assert not await progress.has_read(arrived)
+    consumer = world.frame.kafka.consumer(ANSWERS_GROUP)
+    ((topic, partition),) = arrived
+    place = TopicPartition(world.frame.kafka.topic(topic), partition)
+    consumer.assign([place])
+    await start(consumer)
+    await consumer.commit({place: 1})
+    await consumer.stop()
+    assert await progress.has_read(arrived)
 
 
 async def test_the_hour_that_has_just_ended_is_waited_for(world: World) -> None:
