@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -15,7 +15,6 @@ from schemas.person_answer import PersonAnswer
 from schemas.tally import Series
 from schemas.topic import Topic, join_key
 from schemas.topics import PEOPLE, RESPONSES, TALLIES
-from services.chassis.clock import Clock
 from services.chassis.records import Cause, Outgoing, outgoing
 from services.scoring import people, tally
 from services.scoring.answers_tally import AnswersTally
@@ -130,7 +129,7 @@ def cell_record(counted: Counted, cell: Pending, partition: int) -> Outgoing:
     return Outgoing(TALLIES.name, key, join_key((cell.tenant, cell.segment)), _encode(value), headers)
 
 
-def fact_record(counted: Counted, fact: PendingFact, partition: int, clock: Clock) -> Outgoing:
+def fact_record(counted: Counted, fact: PendingFact, partition: int, now: datetime) -> Outgoing:
     """A fact about a person as a record of `nps.people`."""
     payload = PersonAnswer(
         generation=counted.generation,
@@ -144,4 +143,4 @@ def fact_record(counted: Counted, fact: PendingFact, partition: int, clock: Cloc
         segments=list(fact.segments),
     )
     event_id = f"{counted.generation}/{partition}/{fact.offset}/{fact.subject}/{fact.response_id}"
-    return outgoing(PEOPLE, payload, event_id, Cause("scoring", clock.now()))
+    return outgoing(PEOPLE, payload, event_id, Cause("scoring", now))

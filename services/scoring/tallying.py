@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,19 +18,19 @@ from aiokafka.structs import TopicPartition
 
 from schemas.generation import Generation
 from schemas.malformed import Malformed
-from schemas.topics import GENERATIONS
 from services.chassis.assignments import Assignments
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.failures import Halt, Transient
 from services.chassis.lane import Lane
 from services.chassis.logs import logger
 from services.chassis.publishing import open_publisher
-from services.chassis.records import Cause, Outgoing, Raw, outgoing
+from services.chassis.records import Raw
 from services.chassis.standing import Standing
-from services.scoring.counted import Counted, cell_record, fact_record
+from services.scoring.counted import Counted
 from services.scoring.fences import Fence
-from services.scoring.generations import announced, ends_of_tallies
-from services.scoring.partition_tally import PartitionTally, today_of
+from services.scoring.generations import announced
+from services.scoring.partition_tally import today_of
+from services.scoring.releasing import Releasing, Source
 from services.scoring.tally import Folded
 
 if TYPE_CHECKING:
@@ -47,7 +46,6 @@ POLL_MS: Final = 200
 RECORDS_A_TURN: Final = 10_000
 PARTITION_BYTES: Final = 4 * 1024 * 1024
 """Of one partition at a time: a run of some thousand answers costs one reading and one writing of the store."""
-RECORDS_A_TRANSACTION: Final = 500
 PUBLISH_EVERY: Final = timedelta(milliseconds=250)
 PUBLISH_EVERY_BEHIND: Final = timedelta(seconds=5)
 BEHIND_FROM: Final = 20_000
@@ -56,29 +54,6 @@ GROW_COARSE_EVERY: Final = timedelta(minutes=10)
 CONFLICTS_TOLD: Final = 10
 
 _log = logger("tally")
-
-
-@dataclass(slots=True)
-class Source:
-    """One partition this worker counts: its tally, how it fares, and the right to publish for it."""
-
-    partition: TopicPartition
-    tally: PartitionTally
-    fence: Fence
-    lane: Lane
-    written_letters_before: int
-    read_up_to: int
-    announced: bool = False
-
-    @property
-    def number(self) -> int:
-        """Of the partition."""
-        return int(self.partition.partition)
-
-    async def close(self) -> None:
-        """Gives the partition up."""
-        await self.fence.close()
-        self.tally.close()
 
 
 class Tallying:
@@ -93,7 +68,7 @@ class Tallying:
         self._metrics: Metrics[AnyMetric] = frame.metrics
         self._open_store = open_store
         self._sources: dict[TopicPartition, Source] = {}
-        self._started_at = frame.clock.now()
+        self._release = Releasing(frame.kafka, kind, frame.clock.now())
         self.counted = 0
         """Records folded since the start."""
         self._coarse_due = frame.clock.now()
@@ -302,75 +277,25 @@ class Tallying:
             now = self._clock.now()
             if now >= due or self._lag(consumer) < BEHIND_FROM:
                 due = now + PUBLISH_EVERY_BEHIND
-                await self._publish_once(assignments)
+                await self._release_all(assignments, now)
 
-    async def _publish_once(self, assignments: Assignments) -> None:
-        """One round over all partitions."""
-        now = self._clock.now()
+    async def _release_all(self, assignments: Assignments, now: datetime) -> None:
         if now >= self._coarse_due:
             self._coarse_due = now + GROW_COARSE_EVERY
             for source in self._sources.values():
                 source.tally.grow_coarse(today_of(now))
         for source in list(self._sources.values()):
-            if not await source.fence.ready(source.read_up_to, now):
-                continue
-            while self._is_ours(source, assignments) and not source.tally.all_published:
-                if not await self._publish_some(source, now):
-                    break
-            if self._is_ours(source, assignments) and not source.announced and source.tally.all_published:
-                await self._announce(source, now)
+
+            def ours(source: Source = source) -> bool:
+                return assignments.settled and self._sources.get(source.partition) is source
+
+            await self._release(source, ours, now)
         self._metrics.set("nps_tallies_waiting", sum(len(s.tally.unpublished) for s in self._sources.values()))
-
-    async def _publish_some(self, source: Source, now: datetime) -> bool:
-        """One transaction; returns whether there may be more to publish at once."""
-        cells = source.tally.pending(RECORDS_A_TRANSACTION, today_of(now))
-        facts = source.tally.pending_facts(RECORDS_A_TRANSACTION - len(cells))
-        records = [cell_record(self._kind, cell, source.number) for cell in cells]
-        records += [fact_record(self._kind, fact, source.number, self._clock) for fact in facts]
-        if not records or not await source.fence.publish(records, now):
-            return False
-        if self._sources.get(source.partition) is not source:
-            return False
-        source.tally.published(cells)
-        source.tally.published_facts(facts)
-        return len(records) == RECORDS_A_TRANSACTION
-
-    async def _announce(self, source: Source, now: datetime) -> None:
-        """Tells readers that all of this partition is published up to where the tallies end now."""
-        kind, position = self._kind, source.tally.position
-        try:
-            partitions = await source.fence.partitions_of(kind.topic.name)
-            ends = await ends_of_tallies(self._kafka)
-        except Transient as error:
-            _log.warning("generation.not_announced", partition=source.number, reason=str(error))
-            return
-        said = Generation(
-            generation=kind.generation,
-            series=kind.series,
-            partition=source.number,
-            partitions=partitions,
-            position=position,
-            started_at=self._started_at,
-            ends=ends,
-        )
-        event_id = f"{kind.generation}/{kind.series}/{source.number}/{position}/{self._started_at.timestamp()}"
-        if await source.fence.publish([_record(said, event_id, now)], now) and source is self._sources.get(
-            source.partition
-        ):
-            source.tally.announce()
-            source.announced = True
-
-    def _is_ours(self, source: Source, assignments: Assignments) -> bool:
-        return assignments.settled and self._sources.get(source.partition) is source
 
     async def _close(self) -> None:
         while self._sources:
             _, source = self._sources.popitem()
             await source.close()
-
-
-def _record(said: Generation, event_id: str, now: datetime) -> Outgoing:
-    return outgoing(GENERATIONS, said, event_id, Cause("scoring", now))
 
 
 def _out_of_range(error: OffsetOutOfRangeError) -> str:
