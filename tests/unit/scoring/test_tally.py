@@ -15,7 +15,7 @@ from services.chassis.failures import Halt, Malformed
 from services.scoring.answers_tally import AnswersTally
 from services.scoring.cells import Cell, by_bucket, pack_cell, unpack_cell
 from services.scoring.store import MemoryStore, RocksStore, StoreMemory
-from services.scoring.tally import ANSWER, Codes, Contribution, Person, answer_key, decode, response_of
+from services.scoring.tally import ANSWER, Answer, Codes, Contribution, Person, answer_key, decode, response_of
 from services.scoring.tally_format import FORMAT, OFFSET_KEY
 from tests.support.answers import answered
 from tests.support.histories import NOON, TODAY, an_answer
@@ -30,6 +30,34 @@ def test_a_revision_with_other_content_is_reported_and_the_first_stays() -> None
     folded = tally.fold([(0, an_answer(score=9)), (1, an_answer(score=1, digest="f" * 32))], 2)
     assert folded.conflicts == [1]
     assert held(tally)["default", "all", TODAY] == Counter({144 * 11 + 9: 1})
+
+
+def counted(*events: Answer) -> Counter[int]:
+    """All answers of the day by score, each event read in a run of its own."""
+    tally = AnswersTally(MemoryStore(), TODAY)
+    for offset, event in enumerate(events):
+        tally.fold([(offset, event)], offset + 1)
+    return Counter({slot % 11: n for slot, n in held(tally).get(("default", "all", TODAY), Counter()).items()})
+
+
+def test_a_revision_that_arrives_before_its_first_counts_and_the_first_is_older() -> None:
+    assert counted(an_answer("a", 2, score=3), an_answer("a", 1, score=9)) == Counter({3: 1})
+
+
+def test_a_retraction_of_an_unknown_answer_is_remembered() -> None:
+    retraction = an_answer("a", 2, op="retracted", score=None)
+    assert counted(retraction, an_answer("a", 1)) == Counter()
+    assert counted(retraction, an_answer("a", 1), an_answer("a", 3, op="updated", score=7)) == Counter({7: 1})
+
+
+@pytest.mark.parametrize("metric", ["csat", "ces", "review"])
+def test_a_score_on_another_metric_never_counts_and_takes_back_what_did(metric: str) -> None:
+    assert counted(an_answer("a", metric=metric)) == Counter()
+    assert counted(an_answer("a", 1), an_answer("a", 2, metric=metric)) == Counter()
+
+
+def test_an_answer_without_a_score_adds_nothing() -> None:
+    assert counted(an_answer("a", score=None)) == Counter()
 
 
 def test_a_cell_is_marked_until_what_was_acknowledged_is_what_is_stored() -> None:
