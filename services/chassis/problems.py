@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
@@ -67,6 +67,22 @@ class Problem(Exception):
         """As an HTTP response."""
         content = json.dumps(self.body(), ensure_ascii=False)
         return Response(content, self.status, self.headers, MEDIA_TYPE)
+
+
+def problem_of_parameters(errors: Sequence[Mapping[str, Any]]) -> Problem:  # pydantic's errors, as frameworks hand on
+    """What is wrong with path, query or headers, in our words and without the values."""
+    return problem_of(Malformed([_parameter_fault(item) for item in errors]))
+
+
+def _parameter_fault(item: Mapping[str, Any]) -> Fault:  # one of pydantic's errors
+    field = ".".join(str(part) for part in item["loc"][1:])
+    reason = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return Fault(field, "unknown parameter")
+    if item["type"] == "value_error" and not field and ": " in reason:
+        # a check of several parameters names them itself
+        field, reason = reason.split(": ", 1)
+    return Fault(field, reason[:1].lower() + reason[1:])
 
 
 def problem_of(error: Malformed) -> Problem:

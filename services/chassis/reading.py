@@ -49,14 +49,16 @@ class Reader:
             if meets_by is not None and numbers:
                 numbers = [partition_of(meets_by, len(numbers))]
             partitions += [TopicPartition(full, number) for number in numbers]
-        self._consumer.assign(partitions)
         self._beyond.clear()
         if not partitions:
+            self._consumer.assign([])
             return 0
         starts = await self._consumer.beginning_offsets(partitions)
         if tail is not None:
             ends = await self._consumer.end_offsets(partitions)
             starts = {partition: max(starts[partition], ends[partition] - tail) for partition in partitions}
+        # nothing is awaited in between: a reader that may not choose where to begin would complain
+        self._consumer.assign(partitions)
         for partition in partitions:
             self._consumer.seek(partition, starts[partition])
         return len(partitions)
@@ -85,6 +87,26 @@ class Reader:
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
         return {(self._kafka.short(one.topic), one.partition): offset for one, offset in offsets.items()}
+
+    async def positions(self) -> dict[tuple[str, int], int]:
+        """What is read next of each assigned partition, by topic and number; all before it has been handed out."""
+        held = {
+            TopicPartition(self._kafka.topic(raw.topic), raw.partition): raw.offset for raw in reversed(self._beyond)
+        }
+        return {
+            (self._kafka.short(part.topic), part.partition): held.get(part, await self._consumer.position(part))
+            for part in self._consumer.assignment()
+        }
+
+    async def again(self, topic: str, number: int) -> None:
+        """Reads one of the assigned partitions from its start anew.
+
+        Raises:
+            Transient: if Kafka fails.
+        """
+        starts = await self.starts()
+        self._beyond = [raw for raw in self._beyond if (raw.topic, raw.partition) != (topic, number)]
+        self._consumer.seek(TopicPartition(self._kafka.topic(topic), number), starts[topic, number])
 
     async def to_end(self) -> AsyncIterator[Raw]:
         """Every record up to where the topics ended when this was called; what came meanwhile is left for `more`.
@@ -128,16 +150,21 @@ class Reader:
 
 @asynccontextmanager
 async def open_reader(
-    kafka: Kafka, *, partition_bytes: int = READER_PARTITION_BYTES, uncommitted: bool = False
+    kafka: Kafka,
+    *,
+    partition_bytes: int = READER_PARTITION_BYTES,
+    uncommitted: bool = False,
+    reset: str = "earliest",
 ) -> AsyncIterator[Reader]:
     """A reader; assign it before reading. It holds up to `partition_bytes` of each partition in advance.
 
-    `uncommitted` is for asking where topics end; whatever a transaction has not committed is read as well.
+    `uncommitted` is for asking where topics end; whatever a transaction has not committed is read as well. With `reset`
+    none, a partition that does not hold what is to be read next is an error instead of a new beginning.
 
     Raises:
         Transient: if Kafka cannot be reached.
     """
-    consumer = kafka.reader(partition_bytes=partition_bytes, uncommitted=uncommitted)
+    consumer = kafka.reader(partition_bytes=partition_bytes, uncommitted=uncommitted, reset=reset)
     try:
         await start(consumer)
         yield Reader(kafka, consumer)

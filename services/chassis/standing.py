@@ -51,11 +51,16 @@ class Standing:
         self._due = self._clock.now() + EVERY
         return True
 
-    async def tell(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Tells the offsets of what is read next. A commit that fails is made up for by the next."""
+    async def tell(
+        self, positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int] | None = None
+    ) -> None:
+        """Tells the offsets of what is read next. A commit that fails is made up for by the next.
+
+        `ends` says where the partitions end, where it is not this consumer that reads them.
+        """
         held = self._consumer.assignment()  # a rebalance may be under way
         positions = {place: position for place, position in positions.items() if place in held}
-        self._measure(positions)
+        self._measure(positions, ends or {})
         news = {place: position for place, position in positions.items() if self._told.get(place) != position}
         if not news or not self._assignments.settled:
             return
@@ -65,10 +70,11 @@ class Standing:
         except KafkaError as error:
             _log.debug("commit.failed", group=self._group, error=type(error).__name__)
 
-    def _measure(self, positions: Mapping[TopicPartition, int]) -> None:
+    def _measure(self, positions: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
         lag: dict[str, int] = {}
         for partition, position in positions.items():
             topic = self._kafka.short(partition.topic)
-            lag[topic] = lag.get(topic, 0) + max((self._consumer.highwater(partition) or position) - position, 0)
+            end = ends.get(partition) or self._consumer.highwater(partition) or position
+            lag[topic] = lag.get(topic, 0) + max(end - position, 0)
         for topic, records in lag.items():
             self._metrics.set("nps_consumer_lag_records", records, group=self._group, topic=topic)

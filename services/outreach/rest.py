@@ -5,7 +5,7 @@ A task's ETag is its version: whoever changes one says which version was seen (I
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -16,10 +16,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from schemas.contract import Tenant
-from schemas.malformed import Fault, Malformed
 from schemas.topic import decode_json
 from services.chassis.lifecycle import VERSION
-from services.chassis.problems import MEDIA_TYPE, Problem, ProblemDetails, problem_of
+from services.chassis.problems import MEDIA_TYPE, Problem, ProblemDetails, problem_of_parameters
 from services.chassis.settings import ServiceSettings
 from services.chassis.web import ON_ERROR, body_of, guarded
 from services.outreach.desk import TaskDesk, Wanted, etag_of
@@ -114,15 +113,7 @@ async def _json_of(request: Request) -> bytes:
 async def _on_invalid(_request: Request, error: Exception) -> Response:
     """What is wrong with path, query or headers, in our words and without the values."""
     assert isinstance(error, RequestValidationError)
-    faults = [Fault(".".join(str(part) for part in item["loc"][1:]), _reason(item)) for item in error.errors()]
-    return problem_of(Malformed(faults)).response()
-
-
-def _reason(item: Mapping[str, Any]) -> str:  # one of pydantic's errors
-    if item["type"] == "extra_forbidden":
-        return "unknown parameter"
-    reason = str(item["msg"]).removeprefix("Value error, ")
-    return reason[:1].lower() + reason[1:]
+    return problem_of_parameters(error.errors()).response()
 
 
 _Described = dict[int | str, dict[str, Any]]  # parts of an OpenAPI document, of any shape
