@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from schemas.contract import Contract, Moment, Name, ShortText, Tenant
+from schemas.contract import Contract, Moment, ShortText, Tenant
 from schemas.tally import Segment, Series
+
+WindowName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-zA-Z0-9_.-]{0,62}$")]
+"""What people call a window, or a period; these have capitals where ISO 8601 has them."""
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -20,7 +23,7 @@ class Window(Contract):
     latest answer alone has `.latest` after its name.
     """
 
-    name: Name
+    name: WindowName
     kind: Literal["rolling", "calendar", "all_time"]
     start: Moment | None = Field(default=None, description="inclusive")
     end: Moment = Field(description="exclusive; of a rolling window the moment of as_of")

@@ -73,6 +73,7 @@ SCORES: Final = Topic(
     readers=frozenset({"scoring", "monitor", "console", "outside"}),
     meaning="NPS with its interval a tenant, segment and window, whenever it changes",
     compacted=True,
+    compaction_lag=timedelta(hours=1),
 )
 ALERTS: Final = Topic(
     name="nps.alerts",

@@ -8,24 +8,25 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from starlette.applications import Starlette
-
 from services.chassis.business import Business, Sections
 from services.chassis.clock import Clock
 from services.chassis.frame import Frame, open_frame
 from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.sql_service import wanted_topics
-from services.chassis.web import ON_ERROR, ops_routes
+from services.chassis.web import ops_routes
 from services.scoring import READS, WRITES, counted
 from services.scoring.alerting import Alerting
+from services.scoring.history import Desk
 from services.scoring.metrics import SCORING_METRICS, AnyMetric
 from services.scoring.segments import NO_RULES, Rules, generation_of
 from services.scoring.settings import ScoringSection, ScoringSettings
+from services.scoring.shelf import Shelf
 from services.scoring.store import RocksStore, StoreMemory
 from services.scoring.stream import Worker
 from services.scoring.tally_progress import TallyProgress
 from services.scoring.tallying import Tallying
+from services.scoring.web import web
 from services.scoring.windowing import Windowing
 
 SLOTS_IN_MEMORY: Final = 400_000
@@ -42,10 +43,11 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
         tallying = _tallying(frame, settings, sections)
         progress = TallyProgress(frame.kafka, counted.group_of(counted.ANSWERS_GROUP, _generation(sections)))
         alerting = Alerting(frame, sections, progress, settle=settings.alerts_settle)
-        windowing = Windowing(frame, sections, alerting, at_most_every=settings.scores_every)
+        shelf = Shelf(sections.knows)
+        windowing = Windowing(frame, shelf, alerting, sections, at_most_every=settings.scores_every)
         worker = Worker(settings, frame, tallying=tallying, windowing=windowing)
-        web = Starlette(routes=ops_routes(frame.health, metrics, VERSION), exception_handlers=ON_ERROR)
-        yield Assembly({"worker": worker.run}, web)
+        ops = ops_routes(frame.health, metrics, VERSION)
+        yield Assembly({"worker": worker.run}, web(Desk(shelf, sections), settings, ops))
 
 
 def _tallying(frame: Frame, settings: ScoringSettings, sections: Sections[ScoringSection]) -> list[Tallying]:

@@ -150,7 +150,7 @@ class Worker:
             except Malformed as error:
                 _log.warning("score.unreadable", reason=str(error))
                 continue
-            if score.segment == ALL:
+            if score.segment == ALL and score.window.kind != "calendar":  # periods never end, and labels must not grow
                 as_of = score.as_of.timestamp()
                 self._metrics.set("nps_score_as_of_seconds", as_of, tenant=score.tenant, window=score.window.name)
 

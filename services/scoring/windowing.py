@@ -1,83 +1,96 @@
-"""Turns tallies into scores: reads `nps.tallies` from its start, keeps the counts in memory, publishes `nps.scores`.
+"""Publishes scores of the partitions this worker is assigned, from counts that every worker holds.
 
-The compacted topic is its own memory: a worker that takes a partition over reads it whole, fences, and publishes once
-it has caught up. A score is published when its counts change, at most once a second, and hourly in any case; since the
-windows move with the clock, counts change without any new answer.
+A worker that takes a partition over fences first; it publishes once it has counted up to where tallies ended and has
+read what its predecessor told, so that a period that was final is not told as final again. A score is published when
+its counts change, at most once a second, and hourly in any case; since the windows move with the clock, counts change
+without any new answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import thread_time
 from typing import TYPE_CHECKING, Final
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from schemas.malformed import Malformed
-from schemas.score import Interval, Score, Window
 from schemas.topics import SCORES, TALLIES
 from services.chassis.assignments import Assignments
 from services.chassis.failures import Halt, Transient
 from services.chassis.logs import logger
-from services.chassis.records import Cause, Outgoing, Raw, outgoing
+from services.chassis.reading import open_reader
+from services.chassis.records import Cause, Outgoing, outgoing
 from services.chassis.standing import Standing
 from services.scoring.alerting import Alerting, Owned
+from services.scoring.book import SERIES, SegmentKey
 from services.scoring.fences import Fence
-from services.scoring.score import Counts, Spanned, interval, needed, nps, sample
-from services.scoring.verdicts import benchmarks_of, target_of, verdict_of
-from services.scoring.windows import CellContent, Histogram, RollingWindow, SegmentCounts, previous
+from services.scoring.measuring import Measured, Named, score_of
+from services.scoring.news import SegmentNews
+from services.scoring.pace import Pace
+from services.scoring.shelf import Shelf, ends_of
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
+    from schemas.score import Score
     from services.chassis.business import Sections
     from services.chassis.frame import Frame
     from services.chassis.metrics import Metrics
     from services.scoring.metrics import AnyMetric
     from services.scoring.settings import ScoringSection
 
-GENERATION: Final = "g1"
 GROUP: Final = "scoring.windows"
-POLL_MS: Final = 200
-RECORDS_A_TURN: Final = 2_000
-AT_LEAST_EVERY: Final = timedelta(hours=1)
 ROLL_EVERY: Final = timedelta(seconds=30)
 SEGMENTS_A_STEP: Final = 20
+RECORDS_A_TRANSACTION: Final = 500
+"""A transaction holds no fewer than all of a segment: a period that changed goes with the one compared with it."""
 
 _log = logger("windows")
 
-SegmentKey = tuple[str, str]
-"""Tenant and segment."""
-
 
 @dataclass(slots=True)
-class _Published:
-    """What was last said about one window."""
+class _Owned:
+    """One partition of tallies to publish for: the right to, what has been told, and which segments may have news."""
 
-    histogram: Histogram
-    before: Histogram | None
-    at: datetime
-
-
-@dataclass(slots=True)
-class _Segment:
-    counts: SegmentCounts = field(default_factory=SegmentCounts)
-    published: dict[str, _Published] = field(default_factory=dict)
-    not_before: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Partition:
-    """One partition of tallies: its segments, which of them changed, and the right to publish their scores."""
-
+    place: int
     fence: Fence
-    position: int
-    segments: dict[SegmentKey, _Segment] = field(default_factory=dict)
-    changed: set[SegmentKey] = field(default_factory=set)
+    news: dict[SegmentKey, SegmentNews] = field(default_factory=dict)
+    waiting: set[SegmentKey] = field(default_factory=set)
     roll_due: datetime | None = None
+    counted_to: int = 0
+    asked: int | None = None
+    told_up_to: int = 0
+    """Where scores ended in the term of the fence that `asked` names: what a predecessor told lies before it."""
+    recalled: int | None = None
+    """The term in which that has been taken over."""
+
+    def begin(self) -> None:
+        """Forgets what has been told."""
+        self.news.clear()
+        self.waiting.clear()
+        self.roll_due = None
+
+    def of(self, key: SegmentKey) -> SegmentNews:
+        """What has been told of one segment."""
+        found = self.news.get(key)
+        if found is None:
+            found = self.news[key] = SegmentNews(key[2])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One score to publish."""
+
+    key: SegmentKey
+    measured: Measured
+    score: Score
 
 
 class Windowing:
@@ -86,8 +99,9 @@ class Windowing:
     def __init__(
         self,
         frame: Frame,
-        sections: Sections[ScoringSection],
+        shelf: Shelf,
         alerting: Alerting,
+        sections: Sections[ScoringSection],
         *,
         at_most_every: timedelta,
     ) -> None:
@@ -97,9 +111,11 @@ class Windowing:
         self._health = frame.health
         self._metrics: Metrics[AnyMetric] = frame.metrics
         self._sections = sections
+        self._shelf = shelf
         self._alerting = alerting
-        self._at_most_every = at_most_every
-        self._partitions: dict[TopicPartition, _Partition] = {}
+        self._pace = Pace(at_most_every)
+        self._owned: dict[TopicPartition, _Owned] = {}
+        self._judged: list[Owned] = []
 
     async def run(self, stop: asyncio.Event) -> None:
         """Reads tallies until stopped.
@@ -107,20 +123,22 @@ class Windowing:
         Raises:
             Halt: if Kafka refuses.
         """
-        consumer = self._kafka.consumer(GROUP, max_poll_records=RECORDS_A_TURN)
+        consumer = self._kafka.consumer(GROUP, max_poll_records=1)
         assignments = Assignments(consumer)
         self._standing = Standing(self._frame, GROUP, consumer, assignments)
         consumer.subscribe([self._kafka.topic(TALLIES.name)], listener=assignments)
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._close)
-            stack.push_async_callback(consumer.stop)
             try:
+                self._reader = await stack.enter_async_context(open_reader(self._kafka, reset="none"))
+                stack.push_async_callback(self._close)
+                stack.push_async_callback(consumer.stop)
+                await self._shelf.begin(self._reader)
                 await consumer.start()
                 while not stop.is_set():
                     self._health.turned(GROUP)
                     await self._turn(consumer, assignments)
-                await self._standing.tell(self._where())
-            except KafkaError as error:
+                await self._tell()
+            except (KafkaError, Transient) as error:
                 raise Halt(f"{GROUP}: Kafka refused: {type(error).__name__} {error}") from error
             finally:
                 self._health.ended(GROUP)
@@ -128,33 +146,27 @@ class Windowing:
     async def _turn(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         if assignments.new is not None:
             await self._take_over(consumer, assignments)
-        fetched = await assignments.fetch(POLL_MS)
-        for partition, records in fetched.items():
-            held = self._partitions.get(partition)
-            if held is None or not assignments.settled:
-                continue
-            for record in records:
-                self._apply(held, Raw.of(record, TALLIES.name))
-        if assignments.settled:
-            for partition, held in self._partitions.items():
-                held.position = await consumer.position(partition)
+        await assignments.fetch(0)  # what it holds is paused: this tells Kafka that the member is alive
+        await self._shelf.turn(self._reader)
         if self._standing.is_due():
-            await self._standing.tell(self._where())
+            await self._tell()
+
+    async def _tell(self) -> None:
+        ends = ends_of(await self._reader.ends(), TALLIES.name)
+        positions = {partition: self._shelf.position(TALLIES.name, partition.partition) for partition in self._owned}
+        await self._standing.tell(positions, {partition: ends[partition.partition] for partition in self._owned})
 
     async def _take_over(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
-        """Forgets what is no longer ours and reads what is new from its start."""
+        """Gives up what is no longer ours; what is new has been read already, and stays paused."""
         assigned = assignments.new or set()
-        for partition in set(self._partitions) - assigned:
-            await self._partitions.pop(partition).fence.close()
-        if not assigned:
-            return
+        for partition in set(self._owned) - assigned:
+            self._shelf.book(partition.partition).changed = None
+            await self._owned.pop(partition).fence.close()
         try:
-            starts = await consumer.beginning_offsets(list(assigned))
             for partition in assigned:
-                if partition not in self._partitions:
-                    self._partitions[partition] = _Partition(self._fence(consumer, partition), starts[partition])
-                consumer.seek(partition, self._partitions[partition].position)
-                consumer.resume(partition)
+                consumer.seek(partition, 0)  # or Kafka's client looks for an offset that may not be there
+                if partition not in self._owned:
+                    self._owned[partition] = _Owned(partition.partition, self._fence(partition.partition))
         except KafkaError as error:
             # an IllegalStateError among them: assigned anew meanwhile, and the listener holds the newer set
             self._health.waits(f"{GROUP} takes over", f"{type(error).__name__} {error}")
@@ -162,147 +174,118 @@ class Windowing:
         self._health.goes_on(f"{GROUP} takes over")
         assignments.taken(assigned)
 
-    def _fence(self, consumer: AIOKafkaConsumer[bytes, bytes], partition: TopicPartition) -> Fence:
+    def _fence(self, place: int) -> Fence:
         async def end() -> int:
-            try:
-                return int((await consumer.end_offsets([partition]))[partition])
-            except KafkaError as error:
-                raise Transient(f"Kafka: {type(error).__name__}") from error
+            return (await self._reader.ends())[TALLIES.name, place]
 
-        return Fence(self._kafka, f"windows.{partition.partition}", end)
-
-    def _apply(self, held: _Partition, raw: Raw) -> None:
-        if raw.value is None:
-            return  # a generation that is no more
-        try:
-            tally = TALLIES.decode(raw.headers, raw.value)
-        except Malformed as error:
-            # Nobody but the tally writes here, in fenced transactions: this is not ours to pass over.
-            raise Halt(f"{TALLIES.name}[{raw.partition}] at {raw.offset}: {error}") from error
-        if tally.generation != GENERATION or tally.series != "all" or not self._sections.knows(tally.tenant):
-            return
-        key = (tally.tenant, tally.segment)
-        segment = held.segments.setdefault(key, _Segment())
-        content = CellContent(tally.offset, tally.resolution, tally.counts)
-        segment.counts.replace(tally.day, tally.partition, content)
-        held.changed.add(key)
+        return Fence(self._kafka, f"windows.{place}", end)
 
     async def publish_due(self) -> None:
-        """One round: scores of segments that changed, and of all of them when the windows have moved."""
-        now = self._clock.now()
-        for partition, held in list(self._partitions.items()):
-            if not await held.fence.ready(held.position, now):
-                continue
-            if held.roll_due is None or now >= held.roll_due:
-                held.roll_due = now + ROLL_EVERY
-                held.changed |= held.segments.keys()
-            await self._publish(partition, held, now)
-        await self._alerting.evaluate_due([self._owned(*one) for one in self._partitions.items()], now)
+        """One round, if one is due; then alerts, which know themselves when their turn has come."""
+        loop, now = asyncio.get_running_loop(), self._clock.now()
+        if self._pace.is_due(loop.time()):
+            worked = thread_time()
+            self._shelf.look()
+            await self._publish_all(now)
+            # whoever takes over must not wait because others had much to tell
+            taking_over = len(self._judged) < len(self._owned)
+            self._pace.ended(loop.time(), 0 if taking_over else thread_time() - worked)
+        await self._alerting.evaluate_due(self._judged, now)
 
-    def _owned(self, partition: TopicPartition, held: _Partition) -> Owned:
+    async def _publish_all(self, now: datetime) -> None:
+        """Scores of segments that changed, and of all of them when the windows have moved."""
+        judged = []
+        for partition, owned in list(self._owned.items()):
+            if await self._is_ready(owned, now):
+                owned.counted_to = await self._shelf.settle(owned.place)
+                self._note_news(owned, now)
+                await self._publish(partition, owned, now)
+                judged.append(self._as_judged(partition, owned))
+        self._judged = judged
+
+    async def _is_ready(self, owned: _Owned, now: datetime) -> bool:
+        """Whether a generation stands, this worker has fenced and caught up, and knows what has been told."""
+        if not self._shelf.book(owned.place).shown:
+            return False
+        position = self._shelf.position(TALLIES.name, owned.place)
+        return await owned.fence.ready(position, now) and await self._recall(owned)
+
+    def _as_judged(self, partition: TopicPartition, owned: _Owned) -> Owned:
+        """One partition as alerts look at it."""
         return Owned(
-            partition=partition.partition,
-            fence=held.fence,
-            position=lambda: held.position,
-            counts=lambda: {key: segment.counts.between for key, segment in held.segments.items()},
-            is_held=lambda: self._partitions.get(partition) is held,
+            partition=owned.place,
+            fence=owned.fence,
+            position=lambda: owned.counted_to,
+            counts=lambda: {key: held.between for key, held in self._shelf.book(owned.place).of("all").items()},
+            is_held=lambda: self._owned.get(partition) is owned,
         )
 
-    async def _publish(self, partition: TopicPartition, held: _Partition, now: datetime) -> None:
-        due = [key for key in held.changed if _is_due(held.segments[key], now)]
-        for start in range(0, len(due), SEGMENTS_A_STEP):
-            keys = due[start : start + SEGMENTS_A_STEP]
-            held.changed.difference_update(keys)
-            told = [item for key in keys for item in self._news(key, held.segments[key], now)]
-            records = [_outgoing(score, now) for _, _, score in told]
-            if self._partitions.get(partition) is not held:
+    async def _recall(self, owned: _Owned) -> bool:
+        """Takes over what has been told before, once this worker has fenced; false while that is still being read."""
+        term = owned.fence.term
+        if owned.recalled == term:
+            return True
+        if owned.asked != term:
+            try:
+                owned.told_up_to = (await self._reader.ends())[SCORES.name, owned.place]
+            except Transient as error:
+                _log.warning("recall.failed", place=owned.place, reason=str(error))
+                return False
+            owned.asked = term
+        if self._shelf.position(SCORES.name, owned.place) < owned.told_up_to:
+            return False
+        owned.begin()
+        try:
+            for posted in self._shelf.board.posted(owned.place):
+                key = (posted.tenant, posted.segment, posted.series)
+                owned.of(key).remember(posted.period, posted.state, posted.histogram)
+                owned.waiting.add(key)
+        except Malformed as error:
+            raise Halt(f"{SCORES.name}[{owned.place}]: {error}") from error
+        self._shelf.book(owned.place).watch()
+        owned.recalled = term
+        return True
+
+    def _note_news(self, owned: _Owned, now: datetime) -> None:
+        """Which segments may have news: those whose days changed, and all of them when the windows have moved."""
+        book = self._shelf.book(owned.place)
+        changed, book.changed = book.changed or {}, {}
+        for key, days in changed.items():
+            owned.of(key).doubt(days, self._sections.of(key[0]))
+        owned.waiting |= changed.keys()
+        if owned.roll_due is None or now >= owned.roll_due:
+            owned.roll_due = now + ROLL_EVERY
+            owned.waiting |= {(*segment, series) for series in SERIES for segment in book.of(series)}
+
+    async def _publish(self, partition: TopicPartition, owned: _Owned, now: datetime) -> None:
+        waiting = list(owned.waiting)
+        while waiting and self._owned.get(partition) is owned:
+            keys: list[SegmentKey] = []
+            items: list[_Item] = []
+            while waiting and len(keys) < SEGMENTS_A_STEP and len(items) < RECORDS_A_TRANSACTION:
+                keys.append(waiting.pop())
+                items += self._news(owned, keys[-1], now)
+            if items and not await owned.fence.publish([_outgoing(item.score, now) for item in items], now):
                 return
-            if records and not await held.fence.publish(records, now):
-                held.changed.update(keys)
-                return
-            for segment, said, score in told:
-                segment.published[score.window.name] = said
-                segment.not_before = now + self._at_most_every
-            self._metrics.count("nps_scores_published_total", len(records))
+            for item in items:
+                owned.of(item.key).told(item.measured, now)
+            owned.waiting.difference_update(keys)
+            self._metrics.count("nps_scores_published_total", len(items))
             await asyncio.sleep(0)
 
-    def _news(self, key: SegmentKey, segment: _Segment, now: datetime) -> list[tuple[_Segment, _Published, Score]]:
-        """Scores of a segment that differ from what was last said, or were said an hour ago."""
-        tenant, name = key
+    def _news(self, owned: _Owned, key: SegmentKey, now: datetime) -> Iterator[_Item]:
+        tenant, segment, series = key
+        counts = self._shelf.book(owned.place).of(series).get((tenant, segment))
+        if counts is None or not self._sections.knows(tenant):
+            return
         section = self._sections.of(tenant)
-        found = []
-        for window in section.rolling():
-            start = window.start(now)
-            histogram = segment.counts.between(start, None)
-            span = previous(window, now)
-            before = segment.counts.between(*span) if span else None
-            said = segment.published.get(window.name)
-            if said and (said.histogram, said.before) == (histogram, before) and now - said.at < AT_LEAST_EVERY:
-                continue
-            edge = segment.counts.edge_minutes(start)
-            score = score_of(tenant, name, Measured(window, start, edge, histogram, before), section, now)
-            found.append((segment, _Published(histogram, before, now), score))
-        return found
-
-    def _where(self) -> dict[TopicPartition, int]:
-        return {partition: held.position for partition, held in self._partitions.items()}
+        for measured in owned.of(key).due(counts, section, now):
+            yield _Item(key, measured, score_of(Named(tenant, segment, series), measured, section, now))
 
     async def _close(self) -> None:
-        while self._partitions:
-            _, held = self._partitions.popitem()
-            await held.fence.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One window of one segment as counted."""
-
-    window: RollingWindow
-    start: datetime | None
-    edge_minutes: int
-    histogram: Histogram
-    before: Histogram | None
-
-
-def score_of(tenant: str, segment: str, measured: Measured, section: ScoringSection, now: datetime) -> Score:
-    """The score of a window with everything it is worth."""
-    counts = Counts.of(measured.histogram)
-    points, bounds = nps(counts), interval(counts, section.level)
-    missing = needed(counts, section.margin, section.level)
-    target = section.targets.get(segment)
-    span = previous(measured.window, now)
-    before = Spanned(Counts.of(measured.before), *span) if measured.before is not None and span else None
-    verdict = verdict_of(Spanned(counts, measured.start, now), before, section.level) if before else None
-    return Score(
-        tenant=tenant,
-        segment=segment,
-        window=Window(
-            name=measured.window.name,
-            kind="all_time" if measured.start is None else "rolling",
-            start=measured.start,
-            end=now,
-            edge_minutes=measured.edge_minutes,
-        ),
-        as_of=now,
-        n=counts.n,
-        promoters=counts.promoters,
-        passives=counts.passives,
-        detractors=counts.detractors,
-        histogram=measured.histogram,
-        nps=points,
-        interval=Interval(low=bounds.low, high=bounds.high, level=section.level) if bounds else None,
-        verdict=verdict,
-        enough=counts.n > 0 and missing == 0,
-        needed=missing,
-        target=target_of(counts, target),
-        distance=points - target.value if target and points is not None else None,
-        sample=sample(counts.n),
-        benchmarks=benchmarks_of(section.benchmarks.get(segment, ())),
-    )
-
-
-def _is_due(segment: _Segment, now: datetime) -> bool:
-    return segment.not_before is None or now >= segment.not_before
+        while self._owned:
+            _, owned = self._owned.popitem()
+            await owned.fence.close()
 
 
 def _outgoing(score: Score, now: datetime) -> Outgoing:

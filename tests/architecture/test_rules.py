@@ -19,9 +19,14 @@ PURE = (
     "alert_texts.py",
     "alerts.py",
     "domain.py",
-    "verdicts.py",
+    "measuring.py",
+    "news.py",
+    "pace.py",
+    "periods.py",
     "policy.py",
     "score.py",
+    "standing_generations.py",
+    "verdicts.py",
     "windows.py",
 )
 ASKS_THE_WORLD = {"now", "utcnow", "today", "uuid1", "uuid4", "open", "print", "input", "random", "token_hex"}

@@ -87,12 +87,12 @@ class World:
             )
 
     async def three_hours_of(self, scores: list[int]) -> None:
-        """Moves the clock to a turn that looks back on them."""
+        """Moves the clock to a turn that looks back on them; no turn in between sees a part of them."""
         await self.counted()
-        now = self.clock.advance(hours=3)
-        await self.answer(scores, now - timedelta(hours=3), now)
+        now = self.clock.now()
+        await self.answer(scores, now, now + timedelta(hours=3))
         await self.counted()
-        self.clock.advance(minutes=6)
+        self.clock.advance(hours=3, minutes=6)
 
     async def fall(self) -> None:
         """Nothing but detractors."""
