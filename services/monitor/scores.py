@@ -30,6 +30,7 @@ class Shown:
     low: float | None
     high: float | None
     enough: bool
+    calendar: bool
     span: timedelta
     body: bytes
 
@@ -73,9 +74,9 @@ class Scores:
         return self._by_tenant.get(tenant, {}).get((segment, window))
 
     def windows(self, tenant: str, segment: str) -> list[Shown]:
-        """All windows of a segment, the shortest first."""
+        """All windows of a segment, the shortest first; those that follow the calendar come last."""
         mine = [shown for shown in self._by_tenant.get(tenant, {}).values() if shown.segment == segment]
-        return sorted(mine, key=lambda shown: (shown.span, shown.window))
+        return sorted(mine, key=lambda shown: (shown.calendar, shown.span, shown.window))
 
     def segments(self, tenant: str, window: str, since: int = 0) -> list[Shown]:
         """All segments in one window, as far as they changed since a version."""
@@ -83,8 +84,11 @@ class Scores:
         return [shown for shown in mine if shown.window == window and shown.changed > since]
 
     def preferred(self, tenant: str, segment: str) -> str | None:
-        """The window to begin with: thirty days, or, where nobody answered in them, the next longer with answers."""
-        windows = self.windows(tenant, segment)
+        """The window to begin with: thirty days, or, where nobody answered in them, the next longer with answers.
+
+        None that follows the calendar: it would be gone when its period ends.
+        """
+        windows = [shown for shown in self.windows(tenant, segment) if not shown.calendar]
         long_enough = [shown for shown in windows if shown.span >= PREFERRED_SPAN] or windows[-1:]
         answered = [shown for shown in long_enough if shown.n] or long_enough
         return answered[0].window if answered else None
@@ -101,6 +105,7 @@ def _shown(score: Score, version: int) -> Shown:
         low=interval.low if interval else None,
         high=interval.high if interval else None,
         enough=score.enough,
+        calendar=window.kind == "calendar",
         span=window.end - window.start if window.start else _LONGEST,
         body=score.model_dump_json(exclude={"tenant"}).encode(),
     )

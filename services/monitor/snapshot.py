@@ -5,6 +5,7 @@ Lists hold what changed, each with its key; any other member replaces what was t
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -19,6 +20,9 @@ from services.monitor.fates import counted, steps
 from services.monitor.open_tasks import NEXT, OpenTask
 from services.monitor.silence import Facts, why_nothing
 from services.monitor.view import Part, View
+
+CALENDAR: Final = re.compile(r"(day|week|month|quarter|year)\.")
+"""How windows are called that follow the calendar."""
 
 LISTED: Final = 50
 """Answers in the list; the others count in what became of them."""
@@ -61,8 +65,15 @@ def changes(view: View, choice: Choice, now: datetime, since: int = 0) -> Tree:
 
 
 def settled(view: View, choice: Choice) -> Choice:
-    """The same choice with a window, if there is any to choose."""
-    return choice._replace(window=choice.window or view.scores.preferred(choice.tenant, choice.segment))
+    """The same choice with a window, if there is any to choose; another one where its period has ended."""
+    if choice.window and (is_there(view, choice) or not CALENDAR.match(choice.window)):
+        return choice
+    return choice._replace(window=view.scores.preferred(choice.tenant, choice.segment) or choice.window)
+
+
+def is_there(view: View, choice: Choice) -> bool:
+    """Whether what was chosen has a score."""
+    return choice.window is not None and view.scores.of(choice.tenant, choice.segment, choice.window) is not None
 
 
 def is_answered(view: View, choice: Choice) -> bool:

@@ -83,7 +83,7 @@ class View:
             return self._touch(tenant, ("alerts",) if self.alerts.pop((tenant, alert_id), None) else ())
         if topic == SCORES.name:
             tenant, segment, window = key
-            return self._forget_score(tenant, segment, window)
+            return self._touch(tenant, self._drop_score(tenant, segment, window))
         return ()
 
     def tell(self, pipeline: Pipeline) -> None:
@@ -139,12 +139,20 @@ class View:
                 followed = self.answers.tasked(payload, version)
                 return (*(("tasks",) if self.tasks.put(payload) else ()), *(("answers",) if followed else ()))
             case Score():
-                return ("scores",) if self.scores.put(payload, version) else ()
+                return self._put_score(payload, version)
             case Tally():
                 return ("days",) if self._put_day(payload) else ()
             case Alert():
                 return ("alerts",) if self._put_alert(payload) else ()
         return ("answers",) if changed else ()
+
+    def _put_score(self, score: Score, version: int) -> tuple[Part, ...]:
+        """A calendar window is shown while its period lasts: closed ones only ever grow in number."""
+        if score.series != SERIES:
+            return ()
+        if score.window.state == "open":
+            return ("scores",) if self.scores.put(score, version) else ()
+        return self._drop_score(score.tenant, score.segment, score.window.name)
 
     def _put_day(self, tally: Tally) -> bool:
         key = (tally.tenant, tally.segment)
@@ -165,11 +173,11 @@ class View:
         self.alerts[key] = alert
         return True
 
-    def _forget_score(self, tenant: str, segment: str, window: str) -> tuple[Part, ...]:
+    def _drop_score(self, tenant: str, segment: str, window: str) -> tuple[Part, ...]:
         if not self.scores.drop(tenant, segment, window):
             return ()
         self._shrunk[tenant] = self.version + 1
-        return self._touch(tenant, ("scores",))
+        return ("scores",)
 
     def _touch(self, tenant: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         self.version += bool(parts)

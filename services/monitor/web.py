@@ -47,7 +47,7 @@ SLOW_AFTER_S: Final = 5.0
 """Whoever does not take a message within this time is dropped: the page comes back by itself and catches up."""
 
 _TENANT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_WINDOW: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+_WINDOW: Final = re.compile(r"[a-z0-9][a-zA-Z0-9_.-]{0,62}")
 LONGEST_SEGMENT: Final = 130
 
 _log = logger("pages")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
 
 from schemas.contract import band_of
 from schemas.decision import Decision
@@ -22,14 +22,24 @@ SPANS = {
     "all_time": None,
 }
 
+PERIODS = {
+    "month.2026-05": (datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)),
+    "quarter.2026-Q2": (datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 7, 1, tzinfo=UTC)),
+    "year.2026": (datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)),
+}
+"""Calendar windows that are open at noon of 20 May 2026."""
+
 Fields = dict[str, Any]  # fields of any type, checked by the model
 
 
-def window(name: str = "30d", now: datetime = NOON) -> Window:
-    """One of the windows that ship, as it stands at a moment."""
+def window(name: str, now: datetime = NOON, state: Literal["open", "final", "restated"] = "open") -> Window:
+    """A window of a configured name, or a calendar one."""
+    if name in PERIODS:
+        start, end = PERIODS[name]
+        return Window(name=name, kind="calendar", start=start, end=end, edge_minutes=0, state=state)
     span = SPANS[name]
-    start = now - span if span else None
-    return Window(name=name, kind="rolling" if span else "all_time", start=start, end=now, edge_minutes=5)
+    begins = now - span if span else None
+    return Window(name=name, kind="rolling" if span else "all_time", start=begins, end=now, edge_minutes=5)
 
 
 def scored(*histogram: int, name: str = "30d", now: datetime = NOON, **given: Any) -> Score:  # as above

@@ -25,7 +25,7 @@ from services.chassis.records import Cause, Outgoing, outgoing
 from services.scoring.score import Counts, Spanned, interval, needed, nps
 from services.scoring.verdicts import verdict_of
 from tests.support.answers import answered
-from tests.support.events import SPANS, decided, delivered, tasked, window
+from tests.support.events import PERIODS, SPANS, decided, delivered, tasked, window
 
 CHANNELS = {"email": 40, "in_app": 25, "website": 15, "sms": 10, "phone": 6, "chatbot": 4}
 COUNTRIES = {"FI": 30, "DE": 28, "FR": 18, "PL": 14, "SE": 10}
@@ -167,25 +167,26 @@ class Scene:
         for answer in self.answers:
             for segment in _segments(answer):
                 by_segment[segment].append(answer)
-        return [self._score(segment, name, mine) for segment, mine in by_segment.items() for name in SPANS]
+        return [self._score(segment, name, mine) for segment, mine in by_segment.items() for name in (*SPANS, *PERIODS)]
 
     def _score(self, segment: str, name: str, answers: list[Response]) -> Score:
-        span = SPANS[name]
-        start = self.now - span if span else None
+        seen = window(name, self.now)
+        start = seen.start
         histogram = _histogram(answers, start, self.now)
         counts = Counts.of(histogram)
         bounds = interval(counts, 0.95)
         verdict = None
-        if span and start:
-            earlier = Counts.of(_histogram(answers, start - span, start))
-            now, before = Spanned(counts, start, self.now), Spanned(earlier, start - span, start)
+        if start:
+            begins = start - (seen.end - start)
+            earlier = Counts.of(_histogram(answers, begins, start))
+            now, before = Spanned(counts, start, seen.end), Spanned(earlier, begins, start)
             verdict = verdict_of(now, before, 0.95)
         aim = Target(value=35, source="plan for the year", date=date(2026, 1, 1)) if segment == "all" else None
         points = nps(counts)
         return Score(
             tenant=self.tenant,
             segment=segment,
-            window=window(name, self.now),
+            window=seen,
             as_of=self.now,
             n=counts.n,
             promoters=counts.promoters,

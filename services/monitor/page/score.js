@@ -1,7 +1,7 @@
 // The score: five windows side by side, the number with what it is worth, and the answers behind it.
 
 import { byId, command, element, keyed, setText, setVariables } from "./elements.js";
-import { NONE, number, percent, plural, points, signed, windowName } from "./words.js";
+import { NONE, number, percent, plural, points, signed, spanName, windowName } from "./words.js";
 
 const SHIPPED = [
   ["24h", "24 hours"],
@@ -22,7 +22,7 @@ let announcedAt = 0;
 let announced = "";
 
 export function renderWindows(state, choose) {
-  const scores = [...state.windows.values()].sort((a, b) => span(a.window) - span(b.window));
+  const scores = [...state.windows.values()].sort((a, b) => order(a.window) - order(b.window));
   const items = scores.length
     ? scores.map((score) => ({ name: score.window.name, label: windowName(score.window), score }))
     : SHIPPED.map(([name, label]) => ({ name, label, score: null }));
@@ -31,7 +31,11 @@ export function renderWindows(state, choose) {
   );
 }
 
-const span = (window) => (window.start ? new Date(window.end) - new Date(window.start) : Infinity);
+// those that follow the calendar come last
+function order(window) {
+  const span = window.start ? new Date(window.end) - new Date(window.start) : Number.MAX_SAFE_INTEGER / 4;
+  return window.kind === "calendar" ? span + Number.MAX_SAFE_INTEGER / 2 : span;
+}
 
 function makeWindow(item, choose) {
   if (item.name === "legend") return element("legend", { class: "hidden" }, "Window");
@@ -79,7 +83,7 @@ function renderVerdict(score) {
     line.replaceChildren("Every answer since the first one.");
     return;
   }
-  const before = `the ${windowName(score.window)} before`;
+  const before = `the ${spanName(score.window)} before`;
   if (verdict.delta == null) {
     line.replaceChildren(`Nothing to compare with: no answers in ${before}.`);
     return;

@@ -3,6 +3,7 @@
 const NUMBER = new Intl.NumberFormat("en-GB");
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 const LONG_DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
+const MONTH = new Intl.DateTimeFormat("en-GB", { month: "short", year: "numeric", timeZone: "UTC" });
 const DATE = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const MOMENT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
@@ -51,11 +52,22 @@ export function due(moment, now) {
   return left < 0 ? `${words} overdue` : `in ${words}`;
 }
 
+// How long a window is, as in "the month before".
+export const spanName = (window) => (window.kind === "calendar" ? window.name.split(".")[0] : windowName(window));
+
 export function windowName(window) {
   if (window.kind === "all_time") return "All time";
-  if (window.kind !== "rolling") return window.name;
+  if (window.kind === "calendar") return periodName(...window.name.split("."));
   const hours = Math.round((new Date(window.end) - new Date(window.start)) / HOUR);
   return hours <= 48 ? plural(hours, "hour") : plural(Math.round(hours / 24), "day");
+}
+
+function periodName(kind, label) {
+  const [year, part] = [label.slice(0, 4), label.slice(5)];
+  if (kind === "week") return `Week ${Number(part.slice(1))}`;
+  if (kind === "quarter") return `${part} ${year}`;
+  if (kind === "month") return MONTH.format(new Date(`${label}-01T00:00:00Z`));
+  return kind === "day" ? DAY.format(new Date(`${label}T00:00:00Z`)) : year;
 }
 
 const readable = (text) => text.replaceAll("_", " ");

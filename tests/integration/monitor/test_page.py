@@ -55,6 +55,18 @@ async def test_a_busy_page_keeps_nobody_out_and_fits(
         await blameless(visit)
 
 
+async def test_calendar_windows_stand_beside_the_others_and_say_what_they_are_compared_with(
+    browser: Browser, busy: str
+) -> None:
+    async with visiting(browser, busy, PHONE) as visit:
+        windows = visit.page.locator("#windows label")
+        await expect(windows).to_have_count(8)
+        await expect(windows.nth(5)).to_contain_text("May 2026")
+        await windows.nth(5).click()
+        await expect(visit.page.locator("#verdict")).to_contain_text("the month before")
+        await blameless(visit)
+
+
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 async def test_an_empty_page_says_how_to_begin(browser: Browser, world: World, viewport: ViewportSize) -> None:
     async with (

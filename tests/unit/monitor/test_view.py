@@ -17,7 +17,7 @@ from services.monitor.pipeline import GroupLag, Pipeline
 from services.monitor.snapshot import Choice, changes
 from services.monitor.view import Payload, View
 from tests.support.answers import NOON, answered
-from tests.support.events import SPANS, decided, delivered, scored, tallied, tasked
+from tests.support.events import PERIODS, SPANS, decided, delivered, scored, tallied, tasked, window
 
 DEFAULT = Choice("default", window="30d")
 
@@ -77,6 +77,37 @@ def test_all_windows_of_a_segment_are_shown_and_one_window_of_all_segments() -> 
 def test_thirty_days_are_shown_first_or_the_next_longer_window_with_answers(answered_in: set[str], chosen: str) -> None:
     view = seen(*(scored(*([1] if name in answered_in else []), name=name) for name in SPANS))
     assert shown(view, Choice("default"))["choice"]["window"] == chosen
+
+
+def test_calendar_windows_are_shown_while_they_are_open_and_come_last() -> None:
+    view = seen(*(scored(1, name=name) for name in (*PERIODS, *SPANS)))
+    assert list(windows(shown(view))) == [*SPANS, *PERIODS]
+    since = view.version
+    view.apply(scored(1, window=window("month.2026-05", state="final")))
+    tree = shown(view, since=since)
+    assert tree["whole"]
+    assert list(windows(tree)) == [*SPANS, "quarter.2026-Q2", "year.2026"]
+    view.apply(scored(2, window=window("month.2026-05", state="restated")))
+    assert "month.2026-05" not in windows(shown(view))
+    assert view.left_out() == {}
+
+
+def test_whoever_looks_at_a_period_that_ends_is_shown_what_is_shown_first() -> None:
+    view = seen(scored(1), scored(1, name="month.2026-05"))
+    month = Choice("default", window="month.2026-05")
+    assert shown(view, month)["choice"]["window"] == "month.2026-05"
+    view.apply(scored(1, window=window("month.2026-05", state="final")))
+    assert shown(view, month)["choice"]["window"] == "30d"
+
+
+def test_nobody_is_shown_a_calendar_window_first() -> None:
+    view = seen(scored(name="30d"), scored(name="all_time"), scored(1, name="year.2026"))
+    assert shown(view, Choice("default"))["choice"]["window"] == "30d"
+
+
+def test_windows_of_latest_answers_alone_are_not_shown() -> None:
+    view = seen(scored(1))
+    assert view.apply(scored(1, series="latest")) == ()
 
 
 def test_a_verdict_says_how_far_it_may_be_off() -> None:
