@@ -1,4 +1,4 @@
-"""Commands about answers: publish, import, scores, tasks, trace, erase."""
+"""Commands about answers: publish, import, tasks, trace, erase."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from schemas.score import Score
-from schemas.tally import ALL
-from schemas.topics import SCORES, TASKS
+from schemas.topics import TASKS
 from services.chassis.clock import SystemClock
 from services.chassis.failures import Transient
 from services.chassis.kafka import Kafka
@@ -33,7 +31,7 @@ INTAKE_URL: Final = "NPS_INTAKE_URL"
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
-    for command in (publish, scores, tasks, trace, erase):
+    for command in (publish, tasks, trace, erase):
         app.command()(command)
     app.command("import")(import_file)
 
@@ -132,45 +130,6 @@ async def _imported(what: Import) -> Report:
             progress.update(bar, completed=read, description=f"{report.rows} rows, {report.rejected} rejected")
 
         return await commands.import_file(settings, business_of(settings), SystemClock(), what, tell)
-
-
-def scores(
-    tenant: Annotated[str | None, typer.Option(help="one tenant alone")] = None,
-    segment: Annotated[str | None, typer.Option(help="one segment alone, for example all or channel=email")] = None,
-    window: Annotated[str | None, typer.Option(help="one window alone, for example 30d")] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Show scores as they were last published."""
-    environment.adopt()
-
-    def wanted(score: Score) -> bool:
-        asked = ((tenant, score.tenant), (segment, score.segment), (window, score.window.name))
-        return all(given in {None, has} for given, has in asked)
-
-    found = finish(topic_views.newest(Kafka(load(ServiceSettings)), SCORES, wanted))
-    found.sort(key=_order)
-    if as_json:
-        show_json(found)
-        return
-    columns = ("tenant", "segment", "window", "n", "NPS", "interval", "change", "as of")
-    show_table("scores", columns, (_score_row(score) for score in found))
-
-
-def _order(score: Score) -> tuple[object, ...]:
-    """By tenant, all answers before segments, the shortest window first."""
-    start = score.window.start
-    return score.tenant, score.segment != ALL, score.segment, -start.timestamp() if start else 0.0
-
-
-def _score_row(score: Score) -> tuple[object, ...]:
-    interval = f"{round(score.interval.low)} to {round(score.interval.high)}" if score.interval else ""
-    verdict = ""
-    if score.verdict and score.verdict.delta is not None:
-        verdict = f"{score.verdict.direction.replace('_', ' ')} ({score.verdict.delta:+.0f})"
-    points = "" if score.nps is None else str(round(score.nps))
-    at = f"{score.as_of:%Y-%m-%d %H:%M}Z"
-    return score.tenant, score.segment, score.window.name, score.n, points, interval, verdict, at
 
 
 def tasks(

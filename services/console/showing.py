@@ -73,16 +73,20 @@ def _plain(value: object) -> object:
     return value
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def table_of(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; cells are shown as text, never read as markup."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
         table.add_column(column)
-    number = 0
     for row in rows:
         table.add_row(*("" if cell is None else str(cell).replace("[", r"\[") for cell in row))
-        number += 1
-    if number:
+    return table
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Shows a table, or that there is nothing in it."""
+    table = table_of(title, columns, rows)
+    if table.row_count:
         out.print(table)
     else:
         out.print(f"{title}: nothing there")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -36,11 +36,32 @@ async def newest(kafka: Kafka, topic: Topic[C], wanted: Callable[[C], bool]) -> 
     async with open_reader(kafka) as reader:
         await reader.assign([topic.name])
         async for raw in reader.to_end():
-            if raw.value is None:
-                found.pop(raw.key, None)
-                continue
-            found[raw.key] = topic.decode(raw.headers, raw.value)
+            _take(found, topic, raw)
     return [payload for payload in found.values() if wanted(payload)]
+
+
+async def changes(kafka: Kafka, topic: Topic[C], wanted: Callable[[C], bool]) -> AsyncIterator[list[C]]:
+    """What stands on a compacted topic, as `newest` has it, and then what has changed, for as long as somebody asks."""
+    found: dict[bytes | None, C] = {}
+    async with open_reader(kafka) as reader:
+        await reader.assign([topic.name])
+        async for raw in reader.to_end():
+            _take(found, topic, raw)
+        yield [payload for payload in found.values() if wanted(payload)]
+        while True:
+            found.clear()
+            for raw in await reader.more():
+                _take(found, topic, raw)
+            changed = [payload for payload in found.values() if wanted(payload)]
+            if changed:
+                yield changed
+
+
+def _take(found: dict[bytes | None, C], topic: Topic[C], raw: Raw) -> None:
+    if raw.value is None:
+        found.pop(raw.key, None)
+    else:
+        found[raw.key] = topic.decode(raw.headers, raw.value)
 
 
 @dataclass(frozen=True, slots=True)
