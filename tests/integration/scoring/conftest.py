@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -45,7 +45,13 @@ class World:
 
     async def score(self, n: int, *, window: str = "all_time", segment: str = "all") -> Score:
         """The newest score once it counts n answers."""
+        return await self._newest(window, segment, lambda score: score.n == n)
 
+    async def promoters(self, number: int, *, window: str = "all_time", segment: str = "all") -> Score:
+        """The newest score once it counts so many promoters."""
+        return await self._newest(window, segment, lambda score: score.promoters == number)
+
+    async def _newest(self, window: str, segment: str, wanted: Callable[[Score], bool]) -> Score:
         def newest(records: list[Raw]) -> Score | None:
             scores = [SCORES.decode(raw.headers, raw.value) for raw in records]
             mine = [score for score in scores if (score.window.name, score.segment) == (window, segment)]
@@ -53,7 +59,7 @@ class World:
 
         def there(records: list[Raw]) -> bool:
             score = newest(records)
-            return score is not None and score.n == n
+            return score is not None and wanted(score)
 
         async with reading(self.frame.kafka, SCORES.name) as reader:
             found = newest(await reader.until(there))
