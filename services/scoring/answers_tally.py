@@ -59,7 +59,7 @@ class AnswersTally(PartitionTally):
 
     def pending_facts(self, most: int) -> list[PendingFact]:
         """Facts about people that wait to be published, as they stand."""
-        if not self._facts_wait:
+        if not self._facts_wait or not most:
             return []
         marks = list(islice(self._store.scan(FACT), most))
         self._facts_wait = bool(marks)

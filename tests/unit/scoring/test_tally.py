@@ -18,7 +18,7 @@ from services.scoring.store import MemoryStore, RocksStore, StoreMemory
 from services.scoring.tally import ANSWER, Answer, Codes, Contribution, Person, answer_key, decode, response_of
 from services.scoring.tally_format import FORMAT, OFFSET_KEY
 from tests.support.answers import answered
-from tests.support.histories import NOON, TODAY, an_answer
+from tests.support.histories import NOON, TODAY, an_answer, rules_of
 
 
 def held(tally: AnswersTally) -> dict[tuple[str, str, date], Counter[int]]:
@@ -84,6 +84,19 @@ def test_a_cell_that_became_empty_is_published_as_empty() -> None:
     tally.fold([(1, an_answer("a", 2, op="retracted"))], 2)
     assert all(cell.counts == {} for cell in tally.pending(100, TODAY))
     assert len(tally.pending(100, TODAY)) == 2
+
+
+def test_facts_about_people_wait_while_cells_fill_a_transaction() -> None:
+    tally = AnswersTally(MemoryStore(), TODAY, rules_of)
+    tally.fold([(0, an_answer("a", subject="a" * 32))], 1)
+    tally.published(tally.pending(100, TODAY))
+    assert tally.pending_facts(0) == []
+    assert not tally.all_published
+    facts = tally.pending_facts(10)
+    tally.published_facts(facts)
+    assert [(fact.subject, fact.score) for fact in facts] == [("a" * 32, 9)]
+    assert tally.pending_facts(10) == []
+    assert tally.all_published
 
 
 def test_days_older_than_eight_are_published_in_quarters_of_an_hour() -> None:
