@@ -41,6 +41,7 @@ class AnswersTally(PartitionTally):
         super().__init__(store, today, slots_in_memory)
         self._fold = Fold(self._names, rules_of)
         self._facts_wait = any(True for _ in islice(store.scan(FACT), 1))
+        self._after = b""
 
     def fold(self, answers: Sequence[tuple[int, Answer]], end: int) -> Folded:
         """Folds a run of records that ends before `end`; durable on return."""
@@ -61,7 +62,7 @@ class AnswersTally(PartitionTally):
         """Facts about people that wait to be published, as they stand."""
         if not self._facts_wait or not most:
             return []
-        marks = list(islice(self._store.scan(FACT), most))
+        marks = self._marks(most)
         self._facts_wait = bool(marks)
         stored = self._store.get_many([key[1 + SUBJECT_BYTES :] for key, _ in marks])
         return [
@@ -79,6 +80,7 @@ class AnswersTally(PartitionTally):
             if mark is not None and _NUMBER.unpack(mark)[0] == fact.offset
         ]
         self._store.write({}, same)
+        self._after = max((FACT + fact.key for fact in acknowledged), default=b"")
 
     def publish_all(self) -> None:
         """Marks every cell and every fact."""
@@ -94,6 +96,14 @@ class AnswersTally(PartitionTally):
     def all_published(self) -> bool:
         """Whether nothing waits."""
         return super().all_published and not self._facts_wait
+
+    def _marks(self, most: int) -> list[tuple[bytes, bytes]]:
+        """Goes on after what was published last: what was deleted before it is slow to pass by."""
+        marks = list(islice(self._store.scan(FACT, self._after), most))
+        if not marks and self._after:
+            self._after = b""
+            marks = list(islice(self._store.scan(FACT), most))
+        return marks
 
     def _fact(self, key: bytes, offset: int, content: bytes) -> PendingFact:
         """`key` is that of the person and, after it, that of the answer, which may be somebody else's by now."""

@@ -36,8 +36,8 @@ class Store(Protocol):
         """The value of each key, none where there is none."""
         ...
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that begins so, in order, with its value."""
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Every key that begins so, in order, with its value; those up to `after` are left out."""
         ...
 
     def write(self, put: Mapping[bytes, bytes], delete: Iterable[bytes] = ()) -> None:
@@ -59,9 +59,10 @@ class MemoryStore:
         """The value of each key, none where there is none."""
         return [self.content.get(key) for key in keys]
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that begins so, in order, with its value."""
-        return iter(sorted((key, value) for key, value in self.content.items() if key.startswith(prefix)))
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Every key that begins so, in order, with its value; those up to `after` are left out."""
+        found = [item for item in self.content.items() if item[0].startswith(prefix) and item[0] > after]
+        return iter(sorted(found))
 
     def write(self, put: Mapping[bytes, bytes], delete: Iterable[bytes] = ()) -> None:
         """Writes and deletes all of it, or nothing."""
@@ -109,9 +110,9 @@ class RocksStore:
             raise self._unusable("cannot be read", error) from error
         return list(found or ())
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Every key that begins so, in order, with its value."""
-        for key, value in self._db.items(from_key=prefix):
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Every key that begins so, in order, with its value; those up to `after` are left out."""
+        for key, value in self._db.items(from_key=max(prefix, after + b"\0")):
             if not isinstance(key, bytes) or not key.startswith(prefix):
                 return
             yield key, value
