@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 GROUP: Final = "scoring.windows"
 ROLL_EVERY: Final = timedelta(seconds=30)
+AGAIN_AFTER: Final = timedelta(seconds=1)
 SEGMENTS_A_STEP: Final = 20
 RECORDS_A_TRANSACTION: Final = 500
 """A transaction holds no fewer than all of a segment: a period that changed goes with the one compared with it."""
@@ -136,12 +137,21 @@ class Windowing:
                 await consumer.start()
                 while not stop.is_set():
                     self._health.turned(GROUP)
-                    await self._turn(consumer, assignments)
-                await self._tell()
+                    if not await self._turned(consumer, assignments):
+                        await asyncio.sleep(AGAIN_AFTER.total_seconds())
+                with self._health.pausing(GROUP):
+                    await self._tell()
             except (KafkaError, Transient) as error:
                 raise Halt(f"{GROUP}: Kafka refused: {type(error).__name__} {error}") from error
             finally:
                 self._health.ended(GROUP)
+
+    async def _turned(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> bool:
+        """Whether a turn could be made; if Kafka does not answer, it is waited for without end."""
+        with self._health.pausing(GROUP):
+            await self._turn(consumer, assignments)
+            return True
+        return False
 
     async def _turn(self, consumer: AIOKafkaConsumer[bytes, bytes], assignments: Assignments) -> None:
         if assignments.new is not None:
