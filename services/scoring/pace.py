@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import timedelta
 
-SHARE: Final = 0.05
+SHARE: Final = 0.03
 """So much of the processor's time may go into publishing; more if that means waiting longer than `LONGEST_S`."""
 LONGEST_S: Final = 10.0
+LITTLE_S: Final = 0.05
+"""A round of so little work keeps nobody waiting: some two hundred scores."""
 
 
 @dataclass(slots=True)
@@ -30,4 +32,5 @@ class Pace:
 
     def ended(self, now: float, worked_s: float) -> None:
         """A round has come to its end, and took so much of the processor's time."""
-        self._due = now + max(self.at_most_every.total_seconds(), min(worked_s / SHARE - worked_s, LONGEST_S))
+        rest = min(worked_s / SHARE - worked_s, LONGEST_S) if worked_s > LITTLE_S else 0
+        self._due = now + max(self.at_most_every.total_seconds(), rest)

@@ -17,6 +17,7 @@ from mode.threads import ServiceThread
 
 from schemas.malformed import Malformed
 from schemas.tally import ALL
+from schemas.topic import split_key
 from schemas.topics import SCORES
 from services.chassis.kafka import HEARTBEAT_MS, SESSION_MS, Kafka
 from services.chassis.logs import logger
@@ -146,13 +147,21 @@ class Worker:
         """Shows how fresh scores are, as a metric. Derived and absolute: whatever is lost comes again."""
         async for event in scores.events():  # type: ignore[attr-defined]  # a Faust stream
             try:
+                if not _is_about_all(event.key):
+                    continue  # most are not, and decoding them is most of the work
                 score = SCORES.decode(list(event.headers.items()), event.value)
             except Malformed as error:
                 _log.warning("score.unreadable", reason=str(error))
                 continue
-            if score.segment == ALL and score.window.kind != "calendar":  # periods never end, and labels must not grow
+            if score.window.kind != "calendar":  # periods never end, and labels must not grow
                 as_of = score.as_of.timestamp()
                 self._metrics.set("nps_score_as_of_seconds", as_of, tenant=score.tenant, window=score.window.name)
+
+
+def _is_about_all(key: bytes | None) -> bool:
+    """Whether a score is about all answers of a tenant, told from its key."""
+    parts = split_key(key or b"")
+    return len(parts) > 1 and parts[1] == ALL
 
 
 def _failures(threads: Sequence[_HostedInThread]) -> list[BaseException]:

@@ -9,8 +9,8 @@ import pytest
 from services.scoring.pace import Pace
 
 
-@pytest.mark.parametrize(("worked_s", "waits_s"), [(0.001, 1.0), (0.1, 1.9), (0.2, 3.8), (30.0, 10.0)])
-def test_a_round_takes_a_twentieth_of_the_time_and_nobody_waits_longer_than_ten_seconds(
+@pytest.mark.parametrize(("worked_s", "waits_s"), [(0.001, 1.0), (0.05, 1.0), (0.06, 1.94), (0.15, 4.85), (30.0, 10.0)])
+def test_a_round_of_much_work_takes_its_share_of_the_time_and_nobody_waits_longer_than_ten_seconds(
     worked_s: float, waits_s: float
 ) -> None:
     pace = Pace(timedelta(seconds=1))
