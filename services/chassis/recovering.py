@@ -174,6 +174,22 @@ async def set_group_offsets(kafka: Kafka, group: str, positions: Mapping[Partiti
         await consumer.stop()
 
 
+async def members(kafka: Kafka, group: str) -> int:
+    """How many consume in a group.
+
+    Raises:
+        Transient: if Kafka does not answer.
+    """
+    admin = kafka.admin()
+    try:
+        await admin.start()
+        return await _members(admin, kafka.topic(group))
+    except KafkaError as error:
+        raise Transient(f"Kafka: {type(error).__name__}") from error
+    finally:
+        await admin.close()
+
+
 async def _members(admin: Any, group: str) -> int:  # aiokafka has no types
     try:
         (response,) = await admin.describe_consumer_groups([group])

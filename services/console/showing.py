@@ -18,7 +18,7 @@ from rich.table import Table
 
 from schemas.malformed import Malformed
 from services.chassis.business import BadBusiness
-from services.chassis.failures import Halt, Transient
+from services.chassis.failures import Halt, Refused, Transient
 from services.chassis.settings import BadSettings
 from services.console.serving import Exit
 
@@ -42,7 +42,7 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except (BadSettings, BadBusiness) as error:
         raise fail(str(error), Exit.CONFIGURATION) from error
-    except Malformed as error:
+    except (Malformed, Refused) as error:
         raise fail(str(error), Exit.REFUSED) from error
     except Halt as error:
         raise fail(str(error), Exit.HALT) from error

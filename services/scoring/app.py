@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from services.chassis.business import Business, Sections
+from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.frame import Frame, open_frame
 from services.chassis.lifecycle import VERSION, Assembly
@@ -17,9 +17,9 @@ from services.chassis.sql_service import wanted_topics
 from services.chassis.web import ops_routes
 from services.scoring import READS, WRITES, counted
 from services.scoring.alerting import Alerting
+from services.scoring.asked import Asked
 from services.scoring.history import Desk
 from services.scoring.metrics import SCORING_METRICS, AnyMetric
-from services.scoring.segments import NO_RULES, Rules, generation_of
 from services.scoring.settings import ScoringSection, ScoringSettings
 from services.scoring.shelf import Shelf
 from services.scoring.store import RocksStore, StoreMemory
@@ -40,8 +40,9 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
     sections = business.sections("scoring", ScoringSection)
     topics = wanted_topics(READS, WRITES, settings.partitions)
     async with open_frame("scoring", settings, clock, metrics, topics) as frame:
-        tallying = _tallying(frame, settings, sections)
-        progress = TallyProgress(frame.kafka, counted.group_of(counted.ANSWERS_GROUP, _generation(sections)))
+        asked = Asked.by(business)
+        tallying = _tallying(frame, settings, asked)
+        progress = TallyProgress(frame.kafka, counted.group_of(counted.ANSWERS_GROUP, asked.generation))
         alerting = Alerting(frame, sections, progress, settle=settings.alerts_settle)
         shelf = Shelf(sections.knows)
         windowing = Windowing(frame, shelf, alerting, sections, at_most_every=settings.scores_every)
@@ -50,25 +51,17 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
         yield Assembly({"worker": worker.run}, web(Desk(shelf, sections), settings, ops))
 
 
-def _tallying(frame: Frame, settings: ScoringSettings, sections: Sections[ScoringSection]) -> list[Tallying]:
+def _tallying(frame: Frame, settings: ScoringSettings, asked: Asked) -> list[Tallying]:
     """The tally of answers and, where a tenant wants it, that of people."""
-    generation = _generation(sections)
-
-    def rules_of(tenant: str) -> Rules:
-        return sections.of(tenant).rules() if sections.knows(tenant) else NO_RULES
-
     slots = SLOTS_IN_MEMORY // settings.partitions
-    kinds = [counted.answers(generation, rules_of, slots)]
-    if any(section.latest for _, section in sections):
-        kinds.append(counted.people_of(generation, slots))
+    kinds = [counted.answers(asked.generation, asked.rules_of, slots)]
+    if asked.people:
+        kinds.append(counted.people_of(asked.generation, slots))
     memory = StoreMemory(settings.tally_store_mib)
     return [
-        Tallying(frame, kind, partial(_store, settings.state_dir / kind.name / generation, memory)) for kind in kinds
+        Tallying(frame, kind, partial(_store, settings.state_dir / kind.name / asked.generation, memory))
+        for kind in kinds
     ]
-
-
-def _generation(sections: Sections[ScoringSection]) -> str:
-    return generation_of({pattern: section.rules() for pattern, section in sections})
 
 
 def _store(folder: Path, memory: StoreMemory, partition: int) -> RocksStore:

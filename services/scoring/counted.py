@@ -70,7 +70,7 @@ def answers(generation: str, rules_of: Callable[[str], Rules], slots_in_memory: 
         generation=generation,
         group=group_of(ANSWERS_GROUP, generation),
         dense=True,
-        read=_answer,
+        read=answer_of,
         open=lambda store, today: AnswersTally(store, today, rules_of, slots_in_memory),
     )
 
@@ -93,8 +93,12 @@ def people_of(generation: str, slots_in_memory: int) -> Counted:
     )
 
 
-def _answer(record: ConsumerRecord[bytes, bytes]) -> tally.Answer:
-    """An answer, if the record says that it is one."""
+def answer_of(record: ConsumerRecord[bytes, bytes]) -> tally.Answer:
+    """An answer, if the record says that it is one.
+
+    Raises:
+        Malformed: if it is none.
+    """
     for name, content in record.headers:
         if name == _TYPE:
             if content == _RESPONSE_TYPE:

@@ -1,0 +1,30 @@
+"""What the business file asks to be counted: the rules of each tenant, and the generation that these make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.chassis.business import Business
+from services.scoring.segments import NO_RULES, Rules, generation_of
+from services.scoring.settings import ScoringSection
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`people` says whether any tenant has each person's latest answer counted as well."""
+
+    generation: str
+    rules_of: Callable[[str], Rules]
+    people: bool
+
+    @classmethod
+    def by(cls, business: Business) -> Asked:
+        """What a business file asks for."""
+        sections = business.sections("scoring", ScoringSection)
+
+        def rules_of(tenant: str) -> Rules:
+            return sections.of(tenant).rules() if sections.knows(tenant) else NO_RULES
+
+        generation = generation_of({pattern: section.rules() for pattern, section in sections})
+        return cls(generation, rules_of, any(section.latest for _, section in sections))
