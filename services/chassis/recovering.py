@@ -92,7 +92,7 @@ async def open_replay(kafka: Kafka) -> AsyncIterator[Replay]:
         yield Replay(reader)
 
 
-async def wait_until_alone(kafka: Kafka, group: str) -> None:
+async def wait_until_alone(kafka: Kafka, group: str, *, within: timedelta = GONE_WITHIN) -> None:
     """Returns once nobody consumes in this group: replicas that have stopped take a moment to be noticed.
 
     Raises:
@@ -102,7 +102,7 @@ async def wait_until_alone(kafka: Kafka, group: str) -> None:
     admin = kafka.admin()
     try:
         await admin.start()
-        async with asyncio.timeout(GONE_WITHIN.total_seconds()):
+        async with asyncio.timeout(within.total_seconds()):
             while await _members(admin, kafka.topic(group)):  # noqa: ASYNC110 Kafka announces no end of a session
                 await asyncio.sleep(LOOK_AGAIN.total_seconds())
     except TimeoutError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,7 +15,7 @@ from services.chassis.clock import SystemClock
 from services.chassis.settings import load
 from services.console import environment
 from services.console.answers import AsJson
-from services.console.serving import Exit, business_of
+from services.console.serving import Exit, business_of, settings_of
 from services.console.showing import err, finish, out, show_json, show_table
 
 if TYPE_CHECKING:
@@ -37,6 +39,60 @@ def bar(what: str) -> Iterator[Tell]:
         yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
+def _of(function: str, *arguments: Any) -> Any:  # a command of scoring's, loaded when it is asked for
+    environment.adopt()
+    return finish(_call(function, arguments))
+
+
+async def _call(function: str, arguments: tuple[Any, ...]) -> Any:  # whatever that command returns
+    commands = importlib.import_module("services.scoring.commands")
+    settings = load(settings_of("scoring"))
+    return await getattr(commands, function)(settings, business_of(settings), SystemClock(), *arguments)
+
+
+@scoring.command("generations")
+def generations(*, as_json: AsJson = False) -> None:
+    """List generations of counts: how far each has been announced, which is shown, which the business file asks for."""
+    found = _of("generations")
+    if as_json:
+        show_json([asdict(one) | {"since": one.since and one.since.isoformat()} for one in found])
+        return
+    rows = (
+        (
+            one.generation,
+            one.series,
+            f"{one.announced} of {one.partitions}" if one.announced else "none",
+            one.counted,
+            one.since and f"{one.since:%Y-%m-%d %H:%M}Z",
+            "yes" if one.shown else "",
+            "yes" if one.asked else "",
+        )
+        for one in found
+    )
+    show_table("generations", ("generation", "series", "announced", "counted", "since", "shown", "asked for"), rows)
+
+
+@scoring.command("prune")
+def prune(
+    generation: Annotated[str | None, typer.Argument(help="this one alone; else all that nobody needs")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """End generations that are neither shown nor asked for: what was published of them is deleted."""
+    names = _of("prunable", generation)
+    if not names:
+        out.print("no generation to end")
+        return
+    if not yes:
+        typer.confirm(f"Delete the counts of {', '.join(names)}? To go back to them means to count anew.", abort=True)
+    for name in names:
+        with bar(f"ending {name}") as tell:
+            number = _of("prune", name, tell)
+        out.print(
+            f"ended: {name}, {number} records; its folders tally/{name} and people/{name} may go", highlight=False
+        )
+
+
 @scoring.command("verify")
 def verify(
     segments: Annotated[int, typer.Option(min=0, max=1_000, help="how many, taken by chance")] = 10,
@@ -46,18 +102,10 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Recount a sample of segments from the answers themselves, and compare cell by cell with what is shown."""
-    from services.scoring import commands  # noqa: PLC0415 each command loads what it needs
-    from services.scoring.settings import ScoringSettings  # noqa: PLC0415
+    from services.scoring.commands import Sample  # noqa: PLC0415 each command loads what it needs
 
-    environment.adopt()
-
-    async def work() -> Verified:
-        settings = load(ScoringSettings)
-        sample = commands.Sample(segment or (), segments, tenant)
-        with bar("recounting") as tell:
-            return await commands.verify(settings, business_of(settings), SystemClock(), sample, tell)
-
-    found = finish(work())
+    with bar("recounting") as tell:
+        found = _of("verify", Sample(segment or (), segments, tenant), tell)
     if as_json:
         show_json(_as_json(found))
     else:

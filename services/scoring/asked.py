@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from schemas.tally import Series
 from services.chassis.business import Business
 from services.scoring.segments import NO_RULES, Rules, generation_of
 from services.scoring.settings import ScoringSection
@@ -17,6 +18,11 @@ class Asked:
     generation: str
     rules_of: Callable[[str], Rules]
     people: bool
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """What is counted."""
+        return ("all", "latest") if self.people else ("all",)
 
     @classmethod
     def by(cls, business: Business) -> Asked:

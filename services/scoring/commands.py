@@ -1,4 +1,4 @@
-"""What the `nps` command does of scoring's: what generations there are, and whether the counts are right."""
+"""What the `nps` command does of scoring's: generations listed and ended, counts held against the answers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from services.chassis.clock import Clock
 from services.chassis.failures import Refused
 from services.chassis.kafka import Kafka
 from services.scoring.asked import Asked
+from services.scoring.generation_list import Listed, listed, shown
 from services.scoring.generations import announced
+from services.scoring.pruning import Pruning, wait_for_workers, written
 from services.scoring.settings import ScoringSettings
-from services.scoring.standing_generations import Generations, newest
 from services.scoring.verifying import Tell, Verification, Verified, Wanted
 
 
@@ -25,6 +26,54 @@ class Sample:
     tenant: str | None
 
 
+async def generations(settings: ScoringSettings, business: Business, clock: Clock) -> list[Listed]:
+    """What has been announced, and what the business file asks for, announced or not.
+
+    Raises:
+        Transient: if Kafka does not answer.
+    """
+    del clock  # generations have their own times
+    asked = Asked.by(business)
+    wanted = [(asked.generation, series) for series in asked.series]
+    return listed(await announced(Kafka(settings)), wanted)
+
+
+async def prunable(settings: ScoringSettings, business: Business, clock: Clock, generation: str | None) -> list[str]:
+    """The generations that may be ended: this one, or all that are neither shown nor asked for.
+
+    Raises:
+        Refused: if this one may not be, or none is shown yet.
+        Transient: if Kafka does not answer.
+    """
+    del clock
+    kafka, asked = Kafka(settings), Asked.by(business)
+    said = await announced(kafka)
+    in_use: dict[str | None, str] = {asked.generation: "is what the business file asks for"}
+    for series in asked.series:
+        in_use[shown(said, series)] = "is shown"
+    if shown(said, "all") is None:
+        raise Refused("no generation is shown yet: until one is, none is ended")
+    if generation in in_use:
+        raise Refused(f"{generation} {in_use[generation]}: it is not ended")
+    there = await written(kafka)
+    if generation is not None and generation not in there:
+        raise Refused(f"nothing stands of a generation {generation}")
+    return sorted((there if generation is None else {generation}) - in_use.keys())
+
+
+async def prune(settings: ScoringSettings, business: Business, clock: Clock, generation: str, tell: Tell) -> int:
+    """Ends a generation; returns how many records were tombstoned.
+
+    Raises:
+        Refused: if it may not be ended, or a worker counts it.
+        Transient: if Kafka fails; doing it again puts it right.
+    """
+    await prunable(settings, business, clock, generation)
+    kafka = Kafka(settings)
+    await wait_for_workers(kafka, generation)
+    return await Pruning(kafka, generation, tell).run()
+
+
 async def verify(settings: ScoringSettings, business: Business, clock: Clock, sample: Sample, tell: Tell) -> Verified:
     """Recounts a sample of segments from the topic and compares them with what is shown.
 
@@ -35,16 +84,13 @@ async def verify(settings: ScoringSettings, business: Business, clock: Clock, sa
     """
     del clock  # what is recounted has its own times
     kafka, asked = Kafka(settings), Asked.by(business)
-    said = Generations()
-    for record in await announced(kafka):
-        said.put(record)
-    shown = newest(list(said.whole("all")))
-    if shown is None or shown.name != asked.generation:
+    said = await announced(kafka)
+    if shown(said, "all") != asked.generation:
         raise Refused(
-            f"{shown.name if shown else 'nothing'} is shown, and the business file asks for {asked.generation}: "
+            f"{shown(said, 'all') or 'nothing'} is shown, and the business file asks for {asked.generation}: "
             "wait until that has been counted to the end"
         )
-    latest = asked.people and any(whole.name == asked.generation for whole in said.whole("latest"))
+    latest = shown(said, "latest") == asked.generation
     wanted = Wanted(
         asked.generation, latest=latest, segments=sample.segments, tenant=sample.tenant, sample=sample.number
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +30,7 @@ ANSWERS_GROUP: Final = "scoring.tally"
 PEOPLE_GROUP: Final = "scoring.people"
 FIRST_GENERATION: Final = "g1"
 
+_NAMES: Final[Mapping[Series, str]] = {"all": "tally", "latest": "people"}
 _RESPONSE_TYPE: Final = RESPONSES.event_type.encode()
 _TYPE: Final = "ce_type"
 _encode: Final = msgspec.json.Encoder().encode
@@ -54,12 +55,21 @@ class Counted:
     @property
     def name(self) -> str:
         """For fences and folders: unique among all that a worker counts."""
-        return "tally" if self.series == "all" else "people"
+        return _NAMES[self.series]
+
+    def fence(self, partition: int) -> str:
+        """The right to publish what is counted of one partition."""
+        return fence_of(self.series, self.generation, partition)
 
 
 def group_of(name: str, generation: str) -> str:
     """Each generation has a group of its own; that of the first has the plain name."""
     return name if generation == FIRST_GENERATION else f"{name}.{generation}"
+
+
+def fence_of(series: Series, generation: str, partition: int) -> str:
+    """The right to publish what one generation counts of one partition, by its transactional id."""
+    return f"{_NAMES[series]}.{generation}.{partition}"
 
 
 def answers(generation: str, rules_of: Callable[[str], Rules], slots_in_memory: int) -> Counted:

@@ -32,7 +32,7 @@ from services.scoring.tally_format import FORMAT, OFFSET_KEY, check_format
 from services.scoring.windows import COARSE_MINUTES, FINE_MINUTES
 
 COARSENED_KEY: Final = b"d"
-ANNOUNCED_KEY: Final = b"g"
+TOLD_KEY: Final = b"g"
 CELL: Final = b"c"
 TENANT: Final = b"t"
 SEGMENT: Final = b"s"
@@ -103,10 +103,11 @@ class PartitionTally(ABC):
         self._slots = 0
         self._most_slots = slots_in_memory
         self._names = _stored_names(store)
-        offset, coarsened, announced = store.get_many([OFFSET_KEY, COARSENED_KEY, ANNOUNCED_KEY])
+        offset, coarsened, told = store.get_many([OFFSET_KEY, COARSENED_KEY, TOLD_KEY])
         self.position = _NUMBER.unpack(offset[1:])[0] if offset else 0
         self._coarsened: int = _DAY.unpack(coarsened)[0] if coarsened else _days(today) - FINE_DAYS - 1
-        self.announced = announced is not None
+        self.told = told is not None
+        """Whether anything of it has ever been published, as far as is known."""
         self.unpublished: dict[CellKey, int] = {
             unpack_cell_key(key[1:]): _NUMBER.unpack(value)[0] for key, value in store.scan(UNPUBLISHED)
         }
@@ -149,7 +150,8 @@ class PartitionTally(ABC):
     def published(self, acknowledged: Sequence[Pending]) -> None:
         """Clears the marks of cells that have not changed since."""
         cleared = [cell.key for cell in acknowledged if self.unpublished.get(cell.key) == cell.offset]
-        self._store.write({}, [UNPUBLISHED + pack_cell_key(key) for key in cleared])
+        self._store.write({} if self.told else {TOLD_KEY: b"1"}, [UNPUBLISHED + pack_cell_key(key) for key in cleared])
+        self.told = True
         for key in cleared:
             del self.unpublished[key]
 
@@ -170,11 +172,6 @@ class PartitionTally(ABC):
     def publish_all(self) -> None:
         """Marks every cell: what was published is gone, or nobody knows."""
         self._mark(unpack_cell_key(key[1:]) for key, _ in self._store.scan(CELL))
-
-    def announce(self) -> None:
-        """Notes that readers have been told that everything up to here is published."""
-        self._store.write({ANNOUNCED_KEY: b"1"})
-        self.announced = True
 
     def grow_coarse(self, today: date) -> int:
         """Marks cells of days that have just become old, so that they are published in coarse buckets."""

@@ -13,7 +13,7 @@ from services.chassis.failures import Transient
 from services.chassis.logs import logger
 from services.chassis.records import Cause, outgoing
 from services.scoring.counted import Counted, cell_record, fact_record
-from services.scoring.generations import ends_of_tallies
+from services.scoring.generations import announced, ends_of_tallies
 from services.scoring.partition_tally import PartitionTally, today_of
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Source:
     written_letters_before: int
     read_up_to: int
     announced: bool = False
+    checked_in: int | None = None
+    """The term of the fence in which it was seen that nobody has ended what was published."""
 
     @property
     def number(self) -> int:
@@ -61,13 +63,33 @@ class Releasing:
 
     async def __call__(self, source: Source, is_ours: Callable[[], bool], now: datetime) -> None:
         """Publishes all that waits, as long as the partition is ours and has caught up."""
-        if not await source.fence.ready(source.read_up_to, now):
+        if not await source.fence.ready(source.read_up_to, now) or not await self._still_stands(source):
             return
         while is_ours() and not source.tally.all_published:
             if not await self._some(source, is_ours, now):
                 break
         if is_ours() and not source.announced and source.tally.all_published:
             await self._announce(source, is_ours, now)
+
+    async def _still_stands(self, source: Source) -> bool:
+        """Marks everything if somebody ended this generation, and what was published with it; false if nobody knows.
+
+        Whoever ends it takes the fence first: to look once in every term of ours is enough.
+        """
+        term = source.fence.term
+        if term != source.checked_in and source.tally.told:
+            try:
+                said = await announced(self._kafka)
+            except Transient as error:
+                _log.warning("generation.unknown", partition=source.number, reason=str(error))
+                return False
+            mine = (self._kind.generation, self._kind.series, source.number)
+            if mine not in {(item.generation, item.series, item.partition) for item in said}:
+                _log.info("generation.published_anew", generation=self._kind.generation, partition=source.number)
+                source.tally.publish_all()
+                source.announced = False
+        source.checked_in = term
+        return True
 
     async def _some(self, source: Source, is_ours: Callable[[], bool], now: datetime) -> bool:
         """One transaction; returns whether there may be more to publish at once."""
@@ -102,5 +124,4 @@ class Releasing:
         event_id = f"{kind.generation}/{kind.series}/{source.number}/{position}/{self._started_at.timestamp()}"
         record = outgoing(GENERATIONS, said, event_id, Cause("scoring", now))
         if await source.fence.publish([record], now) and is_ours():
-            source.tally.announce()
             source.announced = True

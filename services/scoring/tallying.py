@@ -152,11 +152,14 @@ class Tallying:
         assignments.taken(assigned)
 
     async def _open(self, consumer: AIOKafkaConsumer[bytes, bytes], partitions: set[TopicPartition]) -> None:
-        said = await announced(self._kafka) if partitions else []
-        mine = [item for item in said if item.series == self._kind.series]
+        said = await self._said() if partitions else []
         for partition in partitions:
-            here = [item for item in mine if item.partition == partition.partition]
+            here = [item for item in said if item.partition == partition.partition]
             self._sources[partition] = await self._source(consumer, partition, here)
+
+    async def _said(self) -> list[Generation]:
+        """What has been announced of our series."""
+        return [item for item in await announced(self._kafka) if item.series == self._kind.series]
 
     async def _source(
         self, consumer: AIOKafkaConsumer[bytes, bytes], partition: TopicPartition, said: Sequence[Generation]
@@ -171,10 +174,7 @@ class Tallying:
 
         kind, number = self._kind, partition.partition
         tally = kind.open(self._open_store(number), today_of(self._clock.now()))
-        if tally.announced and kind.generation not in {item.generation for item in said}:
-            # somebody ended this generation, and with it went what it had published
-            tally.publish_all()
-        fence = Fence(self._kafka, f"{kind.name}.{kind.generation}.{number}", end)
+        fence = Fence(self._kafka, kind.fence(number), end)
         _log.info("partition.taken", group=kind.group, partition=number, position=tally.position)
         letters_before = max([committed or 0, *(item.position for item in said)])
         lane = Lane(tally.position, trusted=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from schemas.response import Response
 from schemas.tally import Tally
-from schemas.topics import TALLIES
+from schemas.topics import GENERATIONS, TALLIES
 from services.chassis.business import Business
 from services.chassis.kafka import Kafka
+from services.chassis.records import Raw
 from tests.support.answers import NOON, answered
 from tests.support.topics import reading
 
@@ -61,3 +62,15 @@ async def counted_by(kafka: Kafka, number: int, generation: str = "g1") -> list[
             lambda raws: total([TALLIES.decode(raw.headers, raw.value) for raw in raws if raw.value]) == number
         )
     return list(newest([TALLIES.decode(raw.headers, raw.value) for raw in raws if raw.value]).values())
+
+
+async def announced_at(kafka: Kafka, generation: str, started_at: datetime, partitions: int = 2) -> None:
+    """Returns once workers that started then have counted and published everything of a generation."""
+
+    def told(raws: list[Raw]) -> set[int]:
+        said = [GENERATIONS.decode(raw.headers, raw.value) for raw in raws if raw.value]
+        mine = (generation, "all", started_at)
+        return {one.partition for one in said if (one.generation, one.series, one.started_at) == mine}
+
+    async with reading(kafka, GENERATIONS.name) as reader:
+        await reader.until(lambda raws: len(told(raws)) == partitions)

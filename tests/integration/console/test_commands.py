@@ -181,3 +181,12 @@ def test_reset_deletes_the_state_and_nothing_else(nps: Nps) -> None:
     (state / "env").write_text("")
     nps("reset", "--yes")
     assert not state.exists()
+
+
+def test_before_anything_is_counted_no_generation_is_shown_ended_or_verified(nps: Nps) -> None:
+    nps("topics", "create")
+    (asked,) = json.loads(nps("scoring", "generations", "--json").stdout)
+    assert (asked["generation"], asked["announced"], asked["shown"], asked["asked"]) == ("g1", 0, False, True)
+    assert "none" in nps("scoring", "generations").output
+    assert "no generation is shown yet" in nps("scoring", "prune", expect=6).stderr
+    assert "nothing is shown" in nps("scoring", "verify", expect=6).stderr
