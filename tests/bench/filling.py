@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from tests.bench.workload import Workload, Writer, partition
+from tests.bench.workload import Event, Workload, Writer, partition
 
 BATCH_BYTES: Final = 16 * 1024
 """As the services' producers make them while there is much to write."""
@@ -20,6 +22,13 @@ AT_ONCE: Final = 8
 
 async def fill(bootstrap: str, topic: str, workload: Workload, stream: int, *, compressed: bool) -> int:
     """Writes one stream of a workload; returns how many records that were."""
+    async with open_filling(bootstrap, topic, compressed=compressed) as filling:
+        return await filling.write(workload.events(stream), Writer(workload.seed * 1_000 + stream))
+
+
+@asynccontextmanager
+async def open_filling(bootstrap: str, topic: str, *, compressed: bool = False) -> AsyncIterator[Filling]:
+    """Whoever writes events to a topic."""
     size = COMPRESSED_BATCH_BYTES if compressed else BATCH_BYTES
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
@@ -31,23 +40,25 @@ async def fill(bootstrap: str, topic: str, workload: Workload, stream: int, *, c
     )
     await producer.start()
     try:
-        return await _Filling(producer, topic, len(await producer.partitions_for(topic))).run(workload, stream)
+        yield Filling(producer, topic, len(await producer.partitions_for(topic)))
     finally:
         await producer.stop()
 
 
-class _Filling:
+class Filling:
+    """Writes events to one topic, in batches that are made here."""
+
     def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
         self._producer = producer
         self._topic = topic
         self._open: list[BatchBuilder] = [producer.create_batch() for _ in range(partitions)]
         self._sent: set[asyncio.Future[object]] = set()
 
-    async def run(self, workload: Workload, stream: int) -> int:
-        writer = Writer(workload.seed * 1_000 + stream)
+    async def write(self, events: Iterable[Event], writer: Writer) -> int:
+        """Returns how many there were, once all of them are acknowledged."""
         now = int(time.time() * 1000)
         number = 0
-        for event in workload.events(stream):
+        for event in events:
             key, value, headers = writer.record(event)
             place = partition(key, len(self._open))
             if self._open[place].append(timestamp=now, key=key, value=value, headers=headers) is None:
@@ -57,6 +68,7 @@ class _Filling:
         for place in range(len(self._open)):
             await self._send(place)
         await asyncio.gather(*self._sent)
+        self._sent.clear()
         return number
 
     async def _send(self, place: int) -> None:
