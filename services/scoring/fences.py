@@ -38,6 +38,7 @@ class Fence:
     _caught_up_at: int = field(default=0, init=False)
     _not_before: datetime | None = field(default=None, init=False)
     _taken: int = field(default=0, init=False)
+    _closed: bool = field(default=False, init=False)
 
     @property
     def term(self) -> int | None:
@@ -46,13 +47,14 @@ class Fence:
 
     async def ready(self, position: int, now: datetime) -> bool:
         """Whether this worker may publish, having read up to `position`. Fences first if need be."""
-        if self._publisher is None and (self._not_before is None or now >= self._not_before):
+        if self._publisher is None and not self._closed and (self._not_before is None or now >= self._not_before):
             await self._take(now)
         return self._publisher is not None and position >= self._caught_up_at
 
     async def publish(self, records: Sequence[Outgoing], now: datetime) -> bool:
-        """Publishes all of them or none; false if it was refused or failed, and nothing of it stands."""
-        assert self._publisher is not None, "ready() comes first"
+        """Publishes all of them or none; false if it was refused, failed or given up, and nothing of it stands."""
+        if self._publisher is None:
+            return False
         try:
             await self._publisher.publish(records)
         except Fenced:
@@ -75,7 +77,11 @@ class Fence:
         return await self._publisher.partitions_of(topic)
 
     async def close(self) -> None:
-        """Publishes no more."""
+        """Publishes no more, nor takes a right that it is about to be given."""
+        self._closed = True
+        await self._let_go()
+
+    async def _let_go(self) -> None:
         if self._publisher is not None:
             publisher, self._publisher = self._publisher, None
             await publisher.close()
@@ -90,9 +96,13 @@ class Fence:
             self._not_before = now + AGAIN_AFTER_FAILURE
             await publisher.close()
             return
+        if self._closed:
+            # given up while Kafka was asked: nobody else would ever close it
+            await publisher.close()
+            return
         self._publisher = publisher
         self._taken += 1
 
     async def _drop(self, not_before: datetime) -> None:
         self._not_before = not_before
-        await self.close()
+        await self._let_go()
