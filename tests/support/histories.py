@@ -184,7 +184,7 @@ class Line:
 
     def _publish(self, place: tuple[str, int], tally: Tally, log: Sequence[Answer | Fact]) -> None:
         cells = tally.pending(self.chance.randrange(1, 6), TODAY)
-        facts = tally.pending_facts(self.chance.randrange(1, 4))
+        facts = tally.pending_facts(self.chance.randrange(4))
         width = {5: 1, 15: 3}
         for cell in cells:
             counts = Counter(
