@@ -113,10 +113,14 @@ class Workload:
 
 
 class Writer:
-    """Turns events into records. A template is filled in: building each anew would take twenty times as long."""
+    """Turns events into records. A template is filled in: building each anew would take twenty times as long.
 
-    def __init__(self, seed: int) -> None:
+    Every answer is another person's; or, if so many `people` give them, an edit says that it was somebody else.
+    """
+
+    def __init__(self, seed: int, people: int | None = None) -> None:
         self._chance = random.Random(seed)
+        self._people = people
 
     def record(self, event: Event) -> tuple[bytes, bytes, Headers]:
         """Key, value and headers."""
@@ -124,10 +128,13 @@ class Writer:
         at = event.answered_at.isoformat().replace("+00:00", "Z")
         score = "" if event.op == "retracted" else f'"score":{event.score},'
         digest = f"{event.revision:02x}{event.response_id.replace('-', '')[2:]}"
+        subject = digest
+        if self._people:
+            subject = f"{(int(event.response_id[-8:], 16) + event.revision) % self._people:032x}"
         sealed = base64.b64encode(self._chance.randbytes(SEALED_BYTES)).decode()
         value = (
             f'{{"tenant":"{TENANT}","response_id":"{event.response_id}","revision":{event.revision},"op":"{event.op}",'
-            f'"metric":"nps",{score}"channel":"{event.channel}","source":"http","subject":"{digest}",'
+            f'"metric":"nps",{score}"channel":"{event.channel}","source":"http","subject":"{subject}",'
             f'"segments":{{"country":"{event.country}"}},"callback_requested":false,"solicited":true,"test":false,'
             f'"history":false,"answered_at":"{at}","received_at":"{at}","digest":"{digest}",'
             f'"sealed":{{"kid":"{digest}","nonce":"{sealed[:16]}","ciphertext":"{sealed}"}}}}'

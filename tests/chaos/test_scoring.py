@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from infra.local.kafka_broker import running_broker
-from schemas.topics import RESPONSES, SCORES, TALLIES
+from infra.local.kafka_broker import KafkaBroker, running_broker
+from schemas.topics import PEOPLE, RESPONSES, SCORES, TALLIES
 from services.chassis.reading import open_reader
-from tests.support.storms import Step, Storm, storm
+from tests.support.storms import Step, storm
 
 CLEANS_OFTEN: Final = "log.cleaner.backoff.ms=500\n"
 
@@ -68,22 +68,54 @@ WIPED: Final = (
     Step("check"),
 )
 STORM: Final = (*ONE_ALONE, *JOINED_BY_TWO, *FROZEN, *FROZEN_WHILE_KAFKA_COMPACTS, *LEFT_BY_TWO, *WIPED)
-ANSWERS: Final = sum(step.answers for step in STORM)
+
+
+PEOPLE_GIVE: Final = 1_500
+BY_PERSON: Final = (
+    Step("pour", answers=20_000),
+    Step("start", "two", (RESPONSES, 4_000)),
+    Step("kill", "one", (PEOPLE, 1_500)),
+    Step("shared", "one two"),
+    Step("check"),
+    Step("pour", answers=20_000),
+    Step("kill", "two", (PEOPLE, 1_000)),
+    Step("kill", "one", (TALLIES, 1_000)),
+    Step("check"),
+    Step("pour", answers=10_000),
+    Step("wipe", "two", (PEOPLE, 500)),
+    Step("kill", "one two", (PEOPLE, 4_000)),
+    Step("check"),
+)
 
 
 @pytest.fixture
-async def in_a_storm(tmp_path: Path) -> AsyncIterator[Storm]:
+def broker(tmp_path: Path) -> Iterator[KafkaBroker]:
+    """A broker of its own, that compacts as soon as it is asked to."""
     with running_broker(tmp_path / "kafka", extra=CLEANS_OFTEN) as broker:
-        async with storm(broker.bootstrap, tmp_path, ANSWERS) as found:
-            yield found
+        yield broker
 
 
-async def test_every_cell_and_every_score_is_exact_whatever_happens_to_the_workers(in_a_storm: Storm) -> None:
-    for step in STORM:
-        await in_a_storm.play(step)
-    async with open_reader(in_a_storm.kafka) as answers:
-        assert await in_a_storm.published.wrong_history().wrong(answers) == []
-    assert in_a_storm.struck["kill"] + in_a_storm.struck["wipe"] >= 10
-    assert in_a_storm.struck["freeze"] == 2
-    assert in_a_storm.struck["refused"]
-    assert ANSWERS == 300_000
+async def test_every_cell_and_every_score_is_exact_whatever_happens_to_the_workers(
+    broker: KafkaBroker, tmp_path: Path
+) -> None:
+    async with storm(broker.bootstrap, tmp_path, answers_of(STORM)) as playing:
+        for step in STORM:
+            await playing.play(step)
+        async with open_reader(playing.kafka) as answers:
+            assert await playing.published.wrong_history().wrong(answers) == []
+    assert answers_of(STORM) == 300_000
+    assert playing.struck["kill"] >= 10
+    assert playing.struck["freeze"] == 2
+    assert playing.struck["refused"], "nobody who had been replaced tried to publish: the freezes proved nothing"
+
+
+async def test_of_each_person_the_latest_answer_counts_whatever_happens_to_the_workers(
+    broker: KafkaBroker, tmp_path: Path
+) -> None:
+    async with storm(broker.bootstrap, tmp_path, answers_of(BY_PERSON), PEOPLE_GIVE) as playing:
+        for step in BY_PERSON:
+            await playing.play(step)
+
+
+def answers_of(steps: Iterable[Step]) -> int:
+    return sum(step.answers for step in steps)

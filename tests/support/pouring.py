@@ -40,9 +40,9 @@ class Pouring:
 
 
 @asynccontextmanager
-async def pouring(bootstrap: str, topic: str, workload: Workload) -> AsyncIterator[Pouring]:
+async def pouring(bootstrap: str, topic: str, workload: Workload, people: int = 0) -> AsyncIterator[Pouring]:
     """The process, for as long as a block lasts."""
-    given = (bootstrap, topic, workload.records, workload.seed, workload.after_days)
+    given = (bootstrap, topic, workload.records, workload.seed, workload.after_days, people)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.pouring"),
         *map(str, given),
@@ -57,9 +57,10 @@ async def pouring(bootstrap: str, topic: str, workload: Workload) -> AsyncIterat
         await process.wait()
 
 
-async def _pour(bootstrap: str, topic: str, records: int, seed: int, after_days: int) -> None:
+async def _pour(bootstrap: str, topic: str, records: int, seed: int, *others: int) -> None:
+    after_days, people = others
     workload = Workload(records, streams=1, seed=seed, after_days=after_days)
-    events, writer = workload.events(0), Writer(seed)
+    events, writer = workload.events(0), Writer(seed, people)
     async with open_filling(bootstrap, topic) as filling:
         while portion := await asyncio.to_thread(sys.stdin.readline):
             written = await filling.write(islice(events, int(portion)), writer)

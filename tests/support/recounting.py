@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.score import Window
+from schemas.topic import join_key, partition_of
 
 WIDTHS: Final = (5, 15)
 """Minutes a bucket, as tallies may state them."""
@@ -90,17 +91,17 @@ class Recount:
 _decoder: Final = msgspec.json.Decoder(Answer)
 
 
-def latest(recounts: Iterable[Recount]) -> dict[Place, Counter[tuple[int, int]]]:
-    """Of each person, the answer given last alone; cells of five minutes, source partitions together."""
+def latest(recounts: Iterable[Recount], partitions: int) -> dict[int, Recount]:
+    """Of each person, the answer given last alone; by partition of `nps.people`."""
     newest: dict[tuple[str, str], Answer] = {}
     counted = (answer for recount in recounts for answer in recount.highest.values() if answer.counts())
     for answer in sorted(counted, key=lambda answer: (answer.answered_at, answer.response_id.encode())):
         if answer.subject:
             newest[answer.tenant, answer.subject] = answer
-    alone = Recount()
-    for answer in newest.values():
-        alone._add(answer, 1, 0)
-    return alone.cells[WIDTHS[0]]
+    found = {partition: Recount() for partition in range(partitions)}
+    for person, answer in newest.items():
+        found[partition_of(join_key(person), partitions)]._add(answer, 1, 0)
+    return found
 
 
 class WindowCounts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,11 +17,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from schemas.score import Score
+from schemas.tally import Series
 from schemas.topics import RESPONSES, SCORES, TALLIES
 from services.chassis.kafka import Kafka
 from services.chassis.reading import Reader, open_reader
+from services.scoring.measuring import SUFFIXES
 from services.scoring.score import Counts, interval
-from tests.support.recounting import Place, Recount, Slots, WindowCounts
+from tests.support.recounting import Place, Recount, Slots, WindowCounts, latest
 
 DEADLINE_S: Final = 90.0
 LOOK_EVERY_S: Final = 0.3
@@ -80,39 +82,40 @@ class Published:
                 self.scores[key] = value
                 continue
             where = _where.decode(value)
-            self.log.append(Stated(key, where.partition, where.offset, value))
+            if where.series == "all":
+                self.log.append(Stated(key, where.partition, where.offset, value))
             self.tallies[key] = value
 
-    def cells(self) -> Iterator[Cell]:
+    def cells(self, series: Series) -> Iterator[Cell]:
         """The last record of each key."""
-        return map(_cell.decode, self.tallies.values())
+        return (cell for cell in map(_cell.decode, self.tallies.values()) if cell.series == series)
 
-    def wrong_cells(self) -> list[str]:
+    def _recounted(self, series: Series) -> Mapping[int, Recount]:
+        return self.recounts if series == "all" else latest(self.recounts.values(), len(self.recounts))
+
+    def wrong_cells(self, series: Series) -> list[str]:
         """Cells that are not what a recount says, each source partition by itself."""
         found = []
         seen: set[tuple[int, Place]] = set()
-        for cell in self.cells():
-            if cell.series != "all":
-                continue
+        recounts = self._recounted(series)
+        for cell in self.cells(series):
             seen.add((cell.partition, cell.place))
-            if cell.slots != self.recounts[cell.partition].cells[cell.resolution].get(cell.place, {}):
-                found.append(f"{cell.place} of partition {cell.partition}, true at {cell.offset}, is wrong")
-        for partition, recount in self.recounts.items():
+            if cell.slots != _true(cell, recounts):
+                found.append(f"{series} {cell.place} of partition {cell.partition}, true at {cell.offset}, is wrong")
+        for partition, recount in recounts.items():
             there = {(partition, place) for place, slots in recount.cells[5].items() if slots}
-            found += [f"{place} of partition {number} is missing" for number, place in there - seen]
+            found += [f"{series} {place} of partition {number} is missing" for number, place in there - seen]
         return found
 
-    def wrong_scores(self, windows: frozenset[str]) -> list[str]:
+    def wrong_scores(self, series: Series, windows: frozenset[str]) -> list[str]:
         """Scores that are not what their window held when they were made, and those that are missing."""
-        cells = [cell for cell in self.cells() if cell.series == "all"]
-        counts = WindowCounts(
-            (cell.place, cell.resolution, self.recounts[cell.partition].cells[cell.resolution].get(cell.place, {}))
-            for cell in cells
-        )
-        missing = {(cell.tenant, cell.segment, window) for cell in cells for window in windows}
+        recounts = self._recounted(series)
+        cells = list(self.cells(series))
+        counts = WindowCounts((cell.place, cell.resolution, _true(cell, recounts)) for cell in cells)
+        missing = {(cell.tenant, cell.segment, window + SUFFIXES[series]) for cell in cells for window in windows}
         found = []
         for score in map(Score.model_validate_json, self.scores.values()):
-            if score.series != "all":
+            if score.series != series:
                 continue
             missing.discard((score.tenant, score.segment, score.window.name))
             true = counts.histogram(score.tenant, score.segment, score.window)
@@ -183,12 +186,19 @@ class History:
 
 
 class _Where(msgspec.Struct):
+    series: str
     partition: int
     offset: int
 
 
 _where: Final = msgspec.json.Decoder(_Where)
 _cell: Final = msgspec.json.Decoder(Cell, strict=False)
+
+
+def _true(cell: Cell, recounts: Mapping[int, Recount]) -> Slots:
+    """What a cell ought to hold."""
+    recount = recounts.get(cell.partition)
+    return recount.cells[cell.resolution].get(cell.place, {}) if recount else {}
 
 
 def _quarters(stated: Stated) -> Slots:

@@ -94,7 +94,7 @@ class ScoringWorker:
 
     def takes(self) -> set[int]:
         """Partitions of answers it has taken."""
-        return {line["partition"] for line in self.said("partition.taken") if line["group"] == ANSWERS_GROUP}
+        return {line["partition"] for line in self.said("partition.taken") if line["group"].startswith(ANSWERS_GROUP)}
 
     async def at_work(self) -> None:
         """Returns once it counts something, or has learned that what it counted is counted by others."""

@@ -11,19 +11,21 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from schemas.tally import Series
 from schemas.topic import Topic
-from schemas.topics import RESPONSES, SCORES, TALLIES
+from schemas.topics import PEOPLE, RESPONSES, SCORES, TALLIES
 from services.chassis.kafka import Kafka
 from services.chassis.reading import Reader, open_reader
 from services.chassis.settings import ServiceSettings
 from services.chassis.topic_admin import wanted_topic
 from services.scoring.settings import ScoringSection
-from tests.bench.workload import DAYS, FIRST, Workload
+from tests.bench.workload import DAYS, FIRST, TENANT, Workload
 from tests.support.pouring import Pouring, pouring
 from tests.support.scoring_topics import DEADLINE_S, Published, published
 from tests.support.scoring_workers import ScoringWorker
@@ -63,6 +65,7 @@ class Storm:
     published: Published
     ends: Reader
     workers: dict[str, ScoringWorker]
+    series: tuple[Series, ...]
     struck: Counter[str] = field(default_factory=Counter)
     _began: Mapping[str, int] = field(default_factory=dict)
 
@@ -145,8 +148,9 @@ class Storm:
         for worker in self.workers.values():
             if worker.leaves:
                 await worker.stopped()
-        await self.published.becomes(self.published.wrong_cells)
-        await self.published.becomes(lambda: self.published.wrong_scores(WINDOWS))
+        for series in self.series:
+            await self.published.becomes(partial(self.published.wrong_cells, series))
+            await self.published.becomes(partial(self.published.wrong_scores, series, WINDOWS))
         ended = [name for name, worker in self.workers.items() if worker.ended_by_itself()]
         assert not ended, [self.workers[name].last_words() for name in ended]
 
@@ -186,9 +190,18 @@ _PLAYS: Final[dict[str, Callable[[Storm, Step], Coroutine[None, None, None]]]] =
 
 
 @asynccontextmanager
-async def storm(bootstrap: str, folder: Path, answers: int) -> AsyncIterator[Storm]:
-    """One worker at work, and answers that end today ready to pour."""
-    env = {"NPS_KAFKA_BOOTSTRAP": bootstrap, "NPS_PARTITIONS": str(PARTITIONS)}
+async def storm(bootstrap: str, folder: Path, answers: int, people: int = 0) -> AsyncIterator[Storm]:
+    """One worker at work, and answers that end today ready to pour.
+
+    If so many people give them, the latest answer of each is counted as well.
+    """
+    business = folder / "nps.yaml"
+    business.write_text(f"tenants: {{{TENANT}: {{scoring: {{latest: {str(bool(people)).lower()}}}}}}}\n")
+    env = {
+        "NPS_KAFKA_BOOTSTRAP": bootstrap,
+        "NPS_PARTITIONS": str(PARTITIONS),
+        "NPS_BUSINESS_FILE": str(business),
+    }
     kafka = Kafka(ServiceSettings(kafka_bootstrap=bootstrap, partitions=PARTITIONS))
     workers = {name: ScoringWorker(name, folder, env) for name in WORKERS}
     workload = Workload(answers, streams=1, seed=SEED, after_days=(datetime.now(UTC) - FIRST).days - DAYS)
@@ -199,6 +212,7 @@ async def storm(bootstrap: str, folder: Path, answers: int) -> AsyncIterator[Sto
         first.start()
         await first.at_work()
         ends = await stack.enter_async_context(open_reader(kafka, uncommitted=True))
-        await ends.assign([RESPONSES.name, TALLIES.name, SCORES.name])
-        poured = await stack.enter_async_context(pouring(bootstrap, kafka.topic(RESPONSES.name), workload))
-        yield Storm(kafka, poured, await stack.enter_async_context(published(kafka)), ends, workers)
+        await ends.assign([RESPONSES.name, PEOPLE.name, TALLIES.name, SCORES.name])
+        poured = await stack.enter_async_context(pouring(bootstrap, kafka.topic(RESPONSES.name), workload, people))
+        results = await stack.enter_async_context(published(kafka))
+        yield Storm(kafka, poured, results, ends, workers, ("all", "latest") if people else ("all",))
