@@ -56,19 +56,21 @@ def unpack_cell_key(content: bytes) -> CellKey:
 
 
 def differences(more: Slots, less: Slots) -> dict[CellKey, Cell]:
-    """What a run of answers adds to and takes from each cell."""
+    """What a run of answers adds to and takes from each cell, one that ends as it began among them.
+
+    What was true in between may have been published by an earlier owner, who read the run in other pieces.
+    """
     found: dict[CellKey, Cell] = {}
     for segment in more.keys() | less.keys():
         counts = Counter(more.get(segment, ()))
         counts.subtract(less.get(segment, ()))
         for slot, by in counts.items():
-            if not by:
-                continue
             day, place = divmod(slot, SLOTS_A_DAY)
             cell = found.get((segment, day))
             if cell is None:
                 cell = found[segment, day] = {}
-            cell[place] = by
+            if by:
+                cell[place] = by
     return found
 
 

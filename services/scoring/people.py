@@ -82,6 +82,10 @@ class Counted(NamedTuple):
         return self.at_ms // (BUCKET_S * 1000) * SCORES + self.score
 
 
+Latest = tuple[Counted, bytes]
+"""The answer of a person that counts, and its key."""
+
+
 @dataclass(slots=True)
 class FoldedPeople:
     """What a run of facts changes. An answer without content counts no more."""
@@ -97,9 +101,13 @@ def person_key(names: Names, fact: Fact) -> bytes:
 
 
 def fold(facts: Sequence[Fact], known: Mapping[bytes, Mapping[bytes, bytes]], names: Names) -> FoldedPeople:
-    """Folds facts into changes. `known` holds all answers of each person named, by key of person and of answer."""
+    """Folds facts into changes. `known` holds all answers of each person named, by key of person and of answer.
+
+    An answer that was the latest for a while within the run is both added and taken back: its cells are published anew.
+    """
     folded = FoldedPeople()
     people = {person: dict(answers) for person, answers in known.items()}
+    newest = {person: latest(answers) for person, answers in known.items()}
     for fact in facts:
         person = person_key(names, fact)
         key = person + fact.response_id.encode()
@@ -112,23 +120,33 @@ def fold(facts: Sequence[Fact], known: Mapping[bytes, Mapping[bytes, bytes]], na
             people[person].pop(key, None)
         else:
             people[person][key] = content
-    for person, answers in people.items():
-        _count(folded.less, latest(known[person]))
-        _count(folded.more, latest(answers))
+        before, newest[person] = newest[person], _latest_now(newest[person], key, people[person])
+        if newest[person] != before:
+            _count(folded.less, before)
+            _count(folded.more, newest[person])
     return folded
 
 
-def latest(answers: Mapping[bytes, bytes]) -> Counted | None:
+def latest(answers: Mapping[bytes, bytes]) -> Latest | None:
     """The answer of a person that counts."""
-    found = max(((Counted.unpacked(content), key) for key, content in answers.items()), key=_order, default=None)
-    return found[0] if found else None
+    return max(((Counted.unpacked(content), key) for key, content in answers.items()), key=_order, default=None)
 
 
-def _order(item: tuple[Counted, bytes]) -> tuple[int, bytes]:
+def _latest_now(before: Latest | None, changed: bytes, answers: Mapping[bytes, bytes]) -> Latest | None:
+    """The same after one of them changed: looks at all only if that one was the latest."""
+    if before is not None and before[1] == changed:
+        return latest(answers)
+    content = answers.get(changed)
+    new = (Counted.unpacked(content), changed) if content is not None else None
+    return max((one for one in (before, new) if one is not None), key=_order, default=None)
+
+
+def _order(item: Latest) -> tuple[int, bytes]:
     return item[0].at_ms, item[1]
 
 
-def _count(slots: Slots, answer: Counted | None) -> None:
-    if answer is not None:
+def _count(slots: Slots, counted: Latest | None) -> None:
+    if counted is not None:
+        answer, _ = counted
         for segment in answer.segments:
             slots.setdefault(segment, []).append(answer.slot)

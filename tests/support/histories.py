@@ -133,12 +133,17 @@ class DyingStore:
 
 @dataclass
 class Line:
-    """Scoring's two tallies over the partitions of a topic, on stores that outlive their processes."""
+    """Scoring's two tallies over the partitions of a topic, on stores that outlive their processes.
+
+    Two workers take turns: whoever takes a partition over has a store of his own, which is behind, or empty.
+    """
 
     chance: random.Random
     open_store: Callable[[str], Store]
     published: Cells = field(default_factory=dict)
     by_partition: dict[tuple[str, int, str, str, date], Counter[int]] = field(default_factory=dict)
+    arrived: Counter[str] = field(default_factory=Counter)
+    """How much of each partition is there yet to be read."""
     people: list[list[Fact]] = field(default_factory=lambda: [[] for _ in range(PARTITIONS)])
 
     def run(self, logs: Sequence[Sequence[Answer]]) -> Cells:
@@ -157,7 +162,7 @@ class Line:
 
     def _count(self, series: str, number: int, log: Sequence[Answer | Fact]) -> None:
         while True:
-            store = self.open_store(f"{series}{number}")
+            store = self.open_store(f"{series}{number}{self.chance.choice('ab')}")
             try:
                 self._live(series, number, log, DyingStore(store, self.chance))
                 return
@@ -168,11 +173,14 @@ class Line:
 
     def _live(self, series: str, number: int, log: Sequence[Answer | Fact], store: DyingStore) -> None:
         tally = AnswersTally(store, TODAY, rules_of, 20) if series == "all" else PeopleTally(store, TODAY, 20)  # type: ignore[arg-type]  # the store's own methods
+        place = f"{series}{number}"
+        may_publish_at = self.arrived[place]
         while tally.position < len(log) or not tally.all_published:
-            if self.chance.random() < 0.6:
-                self._fold(tally, log)
+            self.arrived[place] = min(self.arrived[place] + self.chance.randrange(5), len(log))
+            if self.chance.random() < 0.6 or tally.position < may_publish_at:
+                self._fold(tally, log[: self.arrived[place]])
             else:
-                self._publish((series, number), tally, log)
+                self._publish((series, number), tally, log[: self.arrived[place]])
             if self.chance.random() < 0.05:
                 raise Killed
 

@@ -86,6 +86,15 @@ def test_a_cell_that_became_empty_is_published_as_empty() -> None:
     assert len(tally.pending(100, TODAY)) == 2
 
 
+def test_what_came_and_went_since_an_earlier_owner_read_is_published_as_gone() -> None:
+    came, went = an_answer("a", 1), an_answer("a", 2, op="retracted", score=None)
+    earlier, later = AnswersTally(MemoryStore(), TODAY), AnswersTally(MemoryStore(), TODAY)
+    earlier.fold([(0, came)], 1)
+    later.fold([(0, came), (1, went)], 2)
+    cells = {cell.segment for cell in earlier.pending(9, TODAY)}
+    assert {cell.segment: cell.counts for cell in later.pending(9, TODAY)} == {segment: {} for segment in cells}
+
+
 def test_facts_about_people_wait_while_cells_fill_a_transaction() -> None:
     tally = AnswersTally(MemoryStore(), TODAY, rules_of)
     tally.fold([(0, an_answer("a", subject="a" * 32))], 1)
