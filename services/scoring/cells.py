@@ -21,8 +21,8 @@ Cell = dict[int, int]
 CellKey = tuple[int, int]
 """Number of the segment, day since 1970."""
 
-Slots = dict[int, list[int]]
-"""By segment: bucket since 1970 times eleven plus score, once for each answer."""
+Slots = dict[tuple[int, ...], list[int]]
+"""By the segments it counts in: bucket since 1970 times eleven plus score, once for each answer."""
 
 _CELL_KEY: Final = struct.Struct(">Ii")
 
@@ -60,10 +60,15 @@ def differences(more: Slots, less: Slots) -> dict[CellKey, Cell]:
 
     What was true in between may have been published by an earlier owner, who read the run in other pieces.
     """
+    by_segment: dict[int, Counter[int]] = {}
+    for segments, slots in more.items():
+        for segment in segments:
+            by_segment.setdefault(segment, Counter()).update(slots)
+    for segments, slots in less.items():
+        for segment in segments:
+            by_segment.setdefault(segment, Counter()).subtract(slots)
     found: dict[CellKey, Cell] = {}
-    for segment in more.keys() | less.keys():
-        counts = Counter(more.get(segment, ()))
-        counts.subtract(less.get(segment, ()))
+    for segment, counts in by_segment.items():
         for slot, by in counts.items():
             day, place = divmod(slot, SLOTS_A_DAY)
             cell = found.get((segment, day))

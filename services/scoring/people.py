@@ -148,5 +148,4 @@ def _order(item: Latest) -> tuple[int, bytes]:
 def _count(slots: Slots, counted: Latest | None) -> None:
     if counted is not None:
         answer, _ = counted
-        for segment in answer.segments:
-            slots.setdefault(segment, []).append(answer.slot)
+        slots.setdefault(tuple(answer.segments), []).append(answer.slot)

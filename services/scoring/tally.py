@@ -219,7 +219,8 @@ class Fold:
 
     def keys_of(self, answers: Iterable[tuple[int, Answer]]) -> list[bytes]:
         """Keys of the contributions a fold must know, in the order of the answers."""
-        return [answer_key(self._names.tenant(answer.tenant), answer.response_id) for _, answer in answers]
+        tenant = self._names.tenant
+        return [answer_key(tenant(answer.tenant), answer.response_id) for _, answer in answers]
 
     def __call__(
         self, answers: Sequence[tuple[int, Answer]], keys: Sequence[bytes], known: Mapping[bytes, bytes]
@@ -245,12 +246,10 @@ class Fold:
         if not answer.counts() or answer.score is None:
             return Contribution(answer.revision, digest, bucket, None).packed()
         codes = self._segments(answer)
-        slot = bucket * SCORES + answer.score
-        for code in codes.numbers:
-            slots = folded.more.get(code)
-            if slots is None:
-                slots = folded.more[code] = []
-            slots.append(slot)
+        slots = folded.more.get(codes.numbers)
+        if slots is None:
+            slots = folded.more[codes.numbers] = []
+        slots.append(bucket * SCORES + answer.score)
         person = None
         if answer.subject and self._rules_of(answer.tenant).latest:
             person = Person(bytes.fromhex(answer.subject), (answer.answered_at - _EPOCH) // _MS)
@@ -261,9 +260,7 @@ class Fold:
         old = Contribution.unpacked(content)
         if old.score is None:
             return
-        slot = old.bucket * SCORES + old.score
-        for code in old.segments.numbers:
-            folded.less.setdefault(code, []).append(slot)
+        folded.less.setdefault(old.segments.numbers, []).append(old.bucket * SCORES + old.score)
         if old.person:
             folded.people.add((old.person.subject, key))
 
