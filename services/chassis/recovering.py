@@ -22,6 +22,7 @@ from sqlalchemy import delete
 
 from schemas.contract import Contract
 from schemas.topic import Topic
+from services.chassis.consumer_groups import members
 from services.chassis.failures import Halt, Malformed, Transient
 from services.chassis.kafka import SESSION_MS, Kafka
 from services.chassis.logs import logger
@@ -103,7 +104,7 @@ async def wait_until_alone(kafka: Kafka, group: str, *, within: timedelta = GONE
     try:
         await admin.start()
         async with asyncio.timeout(within.total_seconds()):
-            while await _members(admin, kafka.topic(group)):  # noqa: ASYNC110 Kafka announces no end of a session
+            while await members(admin, kafka.topic(group)):  # noqa: ASYNC110 Kafka announces no end of a session
                 await asyncio.sleep(LOOK_AGAIN.total_seconds())
     except TimeoutError as error:
         raise Halt(f"{group} still runs: stop all its replicas, then recover") from error
@@ -172,27 +173,3 @@ async def set_group_offsets(kafka: Kafka, group: str, positions: Mapping[Partiti
         raise Transient(f"Kafka: {type(error).__name__}") from error
     finally:
         await consumer.stop()
-
-
-async def members(kafka: Kafka, group: str) -> int:
-    """How many consume in a group.
-
-    Raises:
-        Transient: if Kafka does not answer.
-    """
-    admin = kafka.admin()
-    try:
-        await admin.start()
-        return await _members(admin, kafka.topic(group))
-    except KafkaError as error:
-        raise Transient(f"Kafka: {type(error).__name__}") from error
-    finally:
-        await admin.close()
-
-
-async def _members(admin: Any, group: str) -> int:  # aiokafka has no types
-    try:
-        (response,) = await admin.describe_consumer_groups([group])
-    except GroupCoordinatorNotAvailableError:
-        return 0  # no group has ever committed anything on this cluster
-    return sum(len(members) for *_, members in response.groups)

@@ -127,7 +127,9 @@ async def _line() -> list[Finding]:
     async with open_pipeline(Kafka(load(ServiceSettings))) as pipeline:
         found = await pipeline.look(Pipeline())
     dead = ", ".join(f"{name}: {number}" for name, number in found.dead.items()) or "none"
+    built = "complete" if found.rebuilt is None else f"being rebuilt: {found.rebuilt:.0%} of all answers read"
     return [
+        Finding("counts", ok=True, told=built),
         *(Finding(f"lag of {one.group}", one.records < NOT_MUCH, f"{one.records} records") for one in found.groups),
         Finding("dead letters", ok=True, told=dead),
     ]

@@ -16,12 +16,24 @@ from aiokafka.structs import TopicPartition
 from schemas.cloudevents import first_header
 from schemas.topic import DEAD_LETTER_SUFFIX
 from schemas.topics import RESPONSES
+from services.chassis.consumer_groups import members
 from services.chassis.dead_letters import CONNECT
 from services.chassis.failures import Transient
 from services.chassis.kafka import start
 from services.chassis.reading import open_reader
 from services.monitor import READS
-from services.monitor.pipeline import GROUPS, IN_TRANSACTIONS, GroupLag, Letter, Pipeline
+from services.monitor.pipeline import (
+    GENERATED,
+    GROUPS,
+    IN_TRANSACTIONS,
+    OPTIONAL,
+    TALLY,
+    GroupLag,
+    Letter,
+    Pipeline,
+    furthest,
+    rebuilt,
+)
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
@@ -60,7 +72,8 @@ class KafkaPipeline:
 
     async def _look(self, before: Pipeline) -> Pipeline:
         topics = await self._topics()
-        committed = {group: await self._committed(group) for group in GROUPS}
+        told = await self._told()
+        committed = {name: told[name][furthest(_read(told[name]))] for name in GROUPS}
         letters = [name for name in topics if name.endswith(DEAD_LETTER_SUFFIX)]
         read = {partition for offsets in committed.values() for partition in offsets}
         owed = {part for pattern in GROUPS.values() for name in _matching(pattern, topics) for part in topics[name]}
@@ -68,9 +81,11 @@ class KafkaPipeline:
         starts = await self._consumer.beginning_offsets(needed) if needed else {}
         ends = await self._consumer.end_offsets(needed) if needed else {}
         held = {partition: end - starts[partition] for partition, end in ends.items()}
+        lags = [self._lag(group, topics, committed[group], (starts, ends)) for group in GROUPS]
         found = Pipeline(
             missing=tuple(topic.name for topic in READS if topic.name not in topics),
-            groups=tuple(self._lag(group, topics, committed[group], (starts, ends)) for group in GROUPS),
+            groups=tuple(lag for lag in lags if lag.started or lag.records or lag.group not in OPTIONAL),
+            rebuilt=await self._rebuilt(_read(told[TALLY]), _sum(ends, topics.get(RESPONSES.name, []))),
             dead={name: number for name in letters if (number := _sum(held, topics[name]))},
             answers=_sum(held, topics.get(RESPONSES.name, [])),
         )
@@ -87,6 +102,28 @@ class KafkaPipeline:
             for item in described
             if item["topic"].startswith(self._kafka.prefix)
         }
+
+    async def _told(self) -> Mapping[str, Mapping[str, Offsets]]:
+        """What each group has committed; where each generation has a group of its own, all of these."""
+        known = await self._known()
+        found = {}
+        for name in GROUPS:
+            groups = [one for one in known if one.startswith(f"{name}.")] if name in GENERATED else []
+            found[name] = {group: await self._committed(group) for group in [name, *groups]}
+        return found
+
+    async def _known(self) -> list[str]:
+        try:
+            listed = await self._admin.list_consumer_groups()
+        except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+            return []  # a cluster on which nobody has ever joined a group
+        return [self._kafka.short(group) for group, *_ in listed if group.startswith(self._kafka.prefix)]
+
+    async def _rebuilt(self, read: Mapping[str, int], answers: int) -> float | None:
+        """How far a tally is that is being built, of those that somebody counts."""
+        shares = {group: share for group, number in read.items() if (share := rebuilt(number, answers)) is not None}
+        counting = [share for group, share in shares.items() if await members(self._admin, self._kafka.topic(group))]
+        return min(counting, default=None)
 
     async def _committed(self, group: str) -> Offsets:
         try:
@@ -111,6 +148,10 @@ class KafkaPipeline:
             await reader.assign(dead, tail=1)
             letters = [_letter(raw) async for raw in reader.to_end()]
         return max(letters, key=lambda letter: letter.at, default=None)
+
+
+def _read(told: Mapping[str, Offsets]) -> Mapping[str, int]:
+    return {group: sum(offsets.values()) for group, offsets in told.items()}
 
 
 def _letter(raw: Raw) -> Letter:

@@ -198,6 +198,7 @@ def _pipeline(asked: _Asked) -> Tree:
             "groups": [
                 {"group": group.group, "lag": group.records, "started": group.started} for group in pipeline.groups
             ],
+            "rebuilt": pipeline.rebuilt,
             "dead_letters": pipeline.dead_letters,
             "dead": pipeline.dead,
             "latest": {"topic": latest.topic, "reason": latest.reason, "at": _iso(latest.at)} if latest else None,

@@ -23,11 +23,12 @@ from schemas.malformed import Malformed
 from schemas.tally import ALL, Series, Tally
 from schemas.topic import join_key, partition_of, split_key
 from schemas.topics import PEOPLE, RESPONSES, TALLIES
+from services.chassis.consumer_groups import members_of
 from services.chassis.failures import Halt, Refused, Transient
 from services.chassis.kafka import start
 from services.chassis.reading import Reader, open_reader
 from services.chassis.records import Raw
-from services.chassis.recovering import committed_offsets, members
+from services.chassis.recovering import committed_offsets
 from services.scoring import counted
 from services.scoring.recount import FINE_MINUTES, Compared, Place, Published, Recount, Revision
 from services.scoring.segments import Rules
@@ -127,7 +128,7 @@ class Verification:
             Halt: if the topic does not hold every answer from the first on.
             Transient: if Kafka fails.
         """
-        if not await members(self._kafka, self._group):
+        if not await members_of(self._kafka, self._group):
             raise Refused("scoring does not run: what it has counted and not yet published would seem wrong. Start it")
         async with open_reader(self._kafka) as reader:
             segments = await self._segments(reader)

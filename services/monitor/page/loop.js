@@ -9,6 +9,7 @@ const FEW_TASKS = 7;
 const GROUPS = {
   intake: "Taking answers in",
   "scoring.tally": "Counting them",
+  "scoring.people": "Counting people",
   "scoring.windows": "Scoring",
   routing: "Deciding",
   delivery: "Sending mail",
@@ -153,7 +154,7 @@ export function renderAlerts(state) {
 }
 
 export function renderLine(state) {
-  const { groups, dead_letters: dead, latest, kafka_away: away, left_out: leftOut } = state.pipeline;
+  const { groups, rebuilt, dead_letters: dead, latest, kafka_away: away, left_out: leftOut } = state.pipeline;
   const behind = groups.reduce((sum, group) => sum + group.lag, 0);
   setText(byId("line-state"), away ? "Kafka is away" : behind ? `${plural(behind, "record")} to read` : groups.length ? "up to date" : "");
   keyed(byId("line"), groups, (group) => group.group, () => element("li", {}, element("span"), element("small")), (item, group) => {
@@ -162,6 +163,7 @@ export function renderLine(state) {
     setText(item.children[1], group.lag ? `${number(group.lag)} to read` : group.started ? "up to date" : "nothing yet");
   });
   const lines = [];
+  if (rebuilt != null) lines.push(element("b", {}, `Counts are being rebuilt: ${percent(rebuilt, 1)} of all answers read. `));
   if (dead) lines.push(element("b", {}, plural(dead, "dead letter")), latest ? `, the last on ${latest.topic}: ${latest.reason}` : "");
   else lines.push("No dead letters: everything that came could be read.");
   for (const [what, count] of Object.entries(leftOut)) lines.push(` ${number(count)} ${what} found no room on this page.`);

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 
@@ -149,6 +151,38 @@ async def test_lag_is_what_a_group_has_not_committed(world: World) -> None:
     assert {"group": "routing", "lag": 10, "started": False} in before["pipeline"]["groups"]
     assert {"group": "routing", "lag": 0, "started": True} in after["pipeline"]["groups"]
     assert {"group": "scoring.tally", "lag": 10, "started": False} in after["pipeline"]["groups"]
+
+
+async def _committed(world: World, group: str, position: int) -> AIOKafkaConsumer[bytes, bytes]:
+    """A member of a group that has read so much of the first partition."""
+    consumer = world.frame.kafka.consumer(group, reset="earliest")
+    consumer.subscribe([world.frame.kafka.topic(RESPONSES.name)])
+    await consumer.start()
+    await consumer.getone()
+    await consumer.commit({TopicPartition(world.frame.kafka.topic(RESPONSES.name), 0): position})
+    return consumer
+
+
+async def test_of_all_generations_the_one_that_has_read_furthest_is_shown(world: World) -> None:
+    await world.publish(*(answered(response_id=str(number)) for number in range(40)))
+    ended = await _committed(world, "scoring.tally", 2)
+    await ended.stop()
+    newer = await _committed(world, "scoring.tally.g1-0a1b2c3d", 7)
+    async with hosted(world.monitor()) as client:
+        tree = await view(client, lambda tree: tree["pipeline"]["groups"])
+    await newer.stop()
+    assert {"group": "scoring.tally", "lag": 33, "started": True} in tree["pipeline"]["groups"]
+    assert "scoring.people" not in {group["group"] for group in tree["pipeline"]["groups"]}
+    assert tree["pipeline"]["rebuilt"] is None
+
+
+async def test_counts_that_are_being_rebuilt_are_said_to_be_with_how_far_they_are(world: World) -> None:
+    await world.publish(*(answered(response_id=str(number)) for number in range(2_000)))
+    counting = await _committed(world, "scoring.tally", 500)
+    async with hosted(world.monitor()) as client:
+        tree = await view(client, lambda tree: tree["pipeline"]["rebuilt"] is not None)
+    await counting.stop()
+    assert tree["pipeline"]["rebuilt"] == 0.25
 
 
 async def _dead_letter(world: World) -> None:
