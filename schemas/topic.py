@@ -26,6 +26,9 @@ M = TypeVar("M", bound=BaseModel)
 
 FOR_EVER: Final = None
 
+RESPONSES_NAME: Final = "nps.responses"
+"""The one topic that may be copied into one with more partitions, and then has another name on that cluster."""
+
 INBOUND_PREFIX: Final = "responses."
 INBOUND_PATTERN: Final = r"responses\.[a-z0-9_]+"
 INBOUND_RETENTION: Final = timedelta(days=7)

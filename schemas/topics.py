@@ -22,12 +22,12 @@ from schemas.survey_request import SurveyRequest
 from schemas.tally import Tally
 from schemas.task import Task
 from schemas.task_update import TaskUpdate
-from schemas.topic import Service, Topic
+from schemas.topic import RESPONSES_NAME, Service, Topic
 
 _RESPONSE: Final = ("tenant", "response_id")
 
 RESPONSES: Final = Topic(
-    name="nps.responses",
+    name=RESPONSES_NAME,
     payload=Response,
     key=_RESPONSE,
     writer="intake",

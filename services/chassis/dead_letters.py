@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 from uuid import UUID, uuid5
@@ -82,7 +82,8 @@ class DeadLetters:
         Raises:
             Transient: if Kafka or the keyring does not answer.
         """
-        letter = letter_id(self._group, raw)
+        # in a copy of a topic other records have these offsets
+        letter = letter_id(self._group, replace(raw, topic=self._publisher.name_here(raw.topic)))
         ours = (
             (OWN + "id", str(letter).encode()),
             (OWN + "attempts", str(attempts).encode()),

@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
+from schemas.topic import RESPONSES_NAME
 from services.chassis.failures import Transient
 
 if TYPE_CHECKING:
@@ -34,21 +35,37 @@ READER_PARTITION_BYTES: Final = 1024 * 1024
 FETCH_BYTES: Final = 16 * 1024 * 1024
 
 
+FORMER: Final = "former:"
+"""Before the name of a topic that answers were copied from; no topic can be called so."""
+
+
 class Kafka:
     """How to reach one cluster. Opens nothing by itself."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.prefix: Final = settings.topic_prefix
+        self.responses: Final = settings.responses_topic
         self.instance: Final = settings.instance
         self.connection: Final[dict[str, Any]] = _connection(settings)  # keyword arguments of aiokafka's clients
 
     def topic(self, name: str) -> str:
         """The full name of a topic or group on this cluster."""
-        return self.prefix + name
+        return self.prefix + self.name_here(name)
 
     def short(self, full_name: str) -> str:
-        """The name in the catalogue of a topic on this cluster."""
-        return full_name.removeprefix(self.prefix)
+        """The name in the catalogue of a topic on this cluster; the inverse of `topic`."""
+        name = full_name.removeprefix(self.prefix)
+        if name == self.responses:
+            return RESPONSES_NAME
+        return FORMER + name if name == RESPONSES_NAME else name
+
+    def name_here(self, name: str) -> str:
+        """What a topic of the catalogue is called on this cluster, but for the prefix: answers may have been copied."""
+        return self.responses if name == RESPONSES_NAME else name.removeprefix(FORMER)
+
+    def is_copied(self, name: str) -> bool:
+        """Whether a topic of the catalogue lies elsewhere than where it was made at first."""
+        return self.name_here(name) != name
 
     def producer(self, *, transactional_id: str | None = None, linger_ms: int = LINGER_MS) -> AIOKafkaProducer:
         """A producer whose acknowledged records are durable; fenced if it has a transactional id."""
@@ -76,7 +93,7 @@ class Kafka:
         return AIOKafkaConsumer(
             **self.connection,
             group_id=self.topic(group),
-            group_instance_id=f"{self.topic(group)}-{self.instance}",
+            group_instance_id=f"{self.topic(group)}-{self._member()}",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=HEARTBEAT_MS,
             metadata_max_age_ms=METADATA_MS,
@@ -88,6 +105,10 @@ class Kafka:
             max_partition_fetch_bytes=partition_bytes,
             fetch_max_bytes=FETCH_BYTES,
         )
+
+    def _member(self) -> str:
+        """Other topics, other members: one that comes back within its session is given the partitions it had."""
+        return f"{self.instance}-{self.responses}" if self.is_copied(RESPONSES_NAME) else self.instance
 
     def reader(
         self,

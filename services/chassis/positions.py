@@ -5,7 +5,7 @@ A position moves by compare-and-set: whoever finds another than he left has been
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from sqlalchemy import select, update
 
@@ -15,15 +15,17 @@ from services.chassis.sql_dialect import insert_or_ignore
 from services.chassis.tables import POSITIONS
 
 Partition = tuple[str, int]
-"""Topic (catalogue name) and number."""
+"""Topic and number."""
 
 
 class Positions:
     """Positions of one consumer in its service's database."""
 
-    def __init__(self, database: Database, consumer: str) -> None:
+    def __init__(self, database: Database, consumer: str, name_here: Callable[[str], str] = str) -> None:
+        """`name_here` gives the name of a topic on this cluster: a copy is another log, with positions of its own."""
         self._database = database
         self._consumer = consumer
+        self._name_here = name_here
 
     async def load(self, partitions: Collection[Partition]) -> dict[Partition, int]:
         """The next offset of each of these partitions that has one.
@@ -31,10 +33,12 @@ class Positions:
         Raises:
             Transient: if the database does not answer.
         """
-        return {place: offset for place, offset in (await self.known()).items() if place in partitions}
+        known = await self.known()
+        stored = {place: (self._name_here(place[0]), place[1]) for place in partitions}
+        return {place: known[there] for place, there in stored.items() if there in known}
 
     async def known(self) -> dict[Partition, int]:
-        """The next offset of every partition that has one.
+        """The next offset of every partition that has one, topics by their name on this cluster.
 
         Raises:
             Transient: if the database does not answer.
@@ -53,7 +57,7 @@ class Positions:
         Raises:
             Fenced: if the position is not at `start` any more.
         """
-        topic, number = partition
+        topic, number = self._name_here(partition[0]), partition[1]
         key = {"consumer": self._consumer, "topic": topic, "partition": number}
         moved = await transaction.execute(
             update(POSITIONS)

@@ -79,6 +79,10 @@ class Publisher:
         for record in records:
             self._metrics.count("nps_published_total", topic=record.topic)
 
+    def name_here(self, topic: str) -> str:
+        """What a topic is called on this cluster."""
+        return self._kafka.name_here(topic)
+
     async def probe(self) -> None:
         """Whether Kafka answers.
 

@@ -16,6 +16,7 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from schemas.topic import RESPONSES_NAME
 from services.chassis.logs import Format
 
 PREFIX: Final = "NPS_"
@@ -82,6 +83,11 @@ class ServiceSettings(BaseSettings):
     kafka_key_file: FilePath | None = Field(default=None, description="PEM of our own key, for mutual TLS")
     topic_prefix: str = Field(
         default="", pattern=r"^[a-zA-Z0-9._-]*$", description="stands before every topic and group"
+    )
+    responses_topic: str = Field(
+        default=RESPONSES_NAME,
+        pattern=r"^[a-zA-Z0-9._-]{1,200}$",
+        description="where answers lie: another name once `nps topics copy` has made a topic with more partitions",
     )
     partitions: int = Field(default=16, ge=1, le=1000, description="partitions of topics that scale, when made")
     replication: int = Field(default=1, ge=1, le=10, description="replicas of topics, when made")

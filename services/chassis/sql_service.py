@@ -47,7 +47,7 @@ class SqlService:
             return await by_name[batch.topic](transaction, batch)
 
         subscription = Subscription(group, tuple(by_name), decoder(handlers), trusted=True)
-        positions = Positions(self.database, group)
+        positions = Positions(self.database, group, self.frame.kafka.name_here)
         return Consumer(
             subscription,
             _Effects(self, positions, handle),

@@ -89,6 +89,9 @@ class TopicAdmin:
         needed = list(wanted)
         existing = set(await self.names())
         missing = [topic for topic in needed if topic.name not in existing]
+        for topic in missing:
+            if self._kafka.is_copied(topic.name):
+                raise Halt(f"{self._kafka.topic(topic.name)} is missing: make it with `nps topics copy`")
         made, refused = await self._create(missing)
         if refused:
             raise Halt("topics are missing and could not be made:\n" + "\n".join(refused))
@@ -127,7 +130,8 @@ class TopicAdmin:
             if not partitions.get(full):
                 found.append(f"  {full}: missing")
                 continue
-            if topic.partitions and partitions[full] != topic.partitions:
+            any_number = topic.partitions is None or self._kafka.is_copied(topic.name)
+            if not any_number and partitions[full] != topic.partitions:
                 found.append(f"  {full}: has {partitions[full]} partitions, must have {topic.partitions}")
             for key in _CHECKED:
                 has, must = configs[topic.name].get(key), topic.config.get(key)

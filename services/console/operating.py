@@ -6,6 +6,7 @@ import base64
 import importlib
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -13,16 +14,18 @@ import typer
 from infra.local.kafka_broker import KafkaDown
 from infra.local.stack import stopped_kafka
 from schemas.topic import dead_letters_of
-from schemas.topics import CATALOGUE
+from schemas.topics import CATALOGUE, RESPONSES
 from services.chassis.clock import SystemClock
+from services.chassis.copying import Copying, Route
 from services.chassis.dead_letters import DeadLetter
+from services.chassis.failures import Refused
 from services.chassis.kafka import Kafka
 from services.chassis.settings import SealedSettings, ServiceSettings, load
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_topic
 from services.console import dead_letters, environment
 from services.console.answers import AsJson, Tenant
 from services.console.serving import PAUSABLE, Exit, business_of, settings_of
-from services.console.showing import fail, finish, out, show_json, show_table
+from services.console.showing import bar, fail, finish, out, show_json, show_table
 
 RECOVERABLE: Final = ("intake", "routing", "delivery", "outreach")
 
@@ -133,6 +136,33 @@ def check_topics(*, as_json: AsJson = False) -> None:
         out.print("\n".join(problems) if problems else "every topic is as it must be", highlight=False)
     if problems:
         raise typer.Exit(Exit.FAILED)
+
+
+@topics.command("copy")
+def copy_topic(
+    source: Annotated[str, typer.Argument(help="the topic of answers, as it is called now")],
+    partitions: Annotated[int, typer.Option(min=2, max=1_000, help="how many the copy has, if it is to be made")],
+    to: Annotated[str | None, typer.Option(help="what it is called; else the source's name and the number")] = None,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", help="go on with what comes, until Ctrl-C")] = False,
+) -> None:
+    """Copy the answers into a topic with more partitions. Cut short, the same command goes on where it stopped."""
+    environment.adopt()
+    route = Route(source, to or f"{source}-{partitions}")
+
+    async def work() -> int:
+        settings = load(ServiceSettings)
+        if source != settings.responses_topic:
+            raise Refused(f"answers lie in {settings.responses_topic}: no other topic is copied")
+        kafka = Kafka(settings)
+        async with open_topic_admin(kafka, settings.replication) as admin:
+            there = await admin.names()
+            if kafka.short(settings.topic_prefix + route.target) not in there:
+                await admin.make([replace(wanted_topic(RESPONSES, partitions), name=route.target)])
+        with bar("copying") as tell:
+            return await Copying(kafka, route, tell).run(follow=follow)
+
+    out.print(f"{route.target} holds all {finish(work())} records of {source}", highlight=False)
 
 
 @dlq.command("list")

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.chassis.clock import SystemClock
 from services.chassis.settings import load
 from services.console import environment
 from services.console.answers import AsJson
 from services.console.serving import Exit, business_of, settings_of
-from services.console.showing import err, finish, out, show_json, show_table
+from services.console.showing import bar, finish, out, show_json, show_table
 
 if TYPE_CHECKING:
     from services.scoring.recount import Compared
-    from services.scoring.verifying import Tell, Verified
+    from services.scoring.verifying import Verified
 
 scoring = typer.Typer(help="What scoring keeps.", no_args_is_help=True)
 
@@ -28,15 +25,6 @@ scoring = typer.Typer(help="What scoring keeps.", no_args_is_help=True)
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     app.add_typer(scoring, name="scoring")
-
-
-@contextmanager
-def bar(what: str) -> Iterator[Tell]:
-    """A bar that tells how far something is, where somebody reads on a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 def _of(function: str, *arguments: Any) -> Any:  # a command of scoring's, loaded when it is asked for

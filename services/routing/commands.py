@@ -62,7 +62,8 @@ async def recover(settings: RoutingSettings, business: Business, clock: Clock) -
             await _replay_decisions(transaction, replay, found)
             await _replay_commands(transaction, replay, MESSAGES, _with_mail)
             await _replay_commands(transaction, replay, OUTREACH, _with_task)
-            await begin_anew(transaction, GROUP, starts, clock)
+            here = {(kafka.name_here(topic), number): offset for (topic, number), offset in starts.items()}
+            await begin_anew(transaction, GROUP, here, clock)
     await set_group_offsets(kafka, GROUP, starts)
     return found
 

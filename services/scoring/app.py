@@ -40,7 +40,7 @@ async def scoring(settings: ScoringSettings, business: Business, clock: Clock) -
     sections = business.sections("scoring", ScoringSection)
     topics = wanted_topics(READS, WRITES, settings.partitions)
     async with open_frame("scoring", settings, clock, metrics, topics) as frame:
-        asked = Asked.by(business)
+        asked = Asked.by(business, settings)
         tallying = _tallying(frame, settings, asked)
         progress = TallyProgress(frame.kafka, counted.group_of(counted.ANSWERS_GROUP, asked.generation))
         alerting = Alerting(frame, sections, progress, settle=settings.alerts_settle)

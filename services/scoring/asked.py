@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from schemas.tally import Series
 from services.chassis.business import Business
+from services.chassis.settings import ServiceSettings
 from services.scoring.segments import NO_RULES, Rules, generation_of
 from services.scoring.settings import ScoringSection
 
@@ -25,12 +26,13 @@ class Asked:
         return ("all", "latest") if self.people else ("all",)
 
     @classmethod
-    def by(cls, business: Business) -> Asked:
-        """What a business file asks for."""
+    def by(cls, business: Business, settings: ServiceSettings) -> Asked:
+        """What a business file asks for, of the answers that lie where the settings say."""
         sections = business.sections("scoring", ScoringSection)
 
         def rules_of(tenant: str) -> Rules:
             return sections.of(tenant).rules() if sections.knows(tenant) else NO_RULES
 
-        generation = generation_of({pattern: section.rules() for pattern, section in sections})
+        rules = {pattern: section.rules() for pattern, section in sections}
+        generation = generation_of(rules, settings.responses_topic)
         return cls(generation, rules_of, any(section.latest for _, section in sections))

@@ -33,7 +33,7 @@ async def generations(settings: ScoringSettings, business: Business, clock: Cloc
         Transient: if Kafka does not answer.
     """
     del clock  # generations have their own times
-    asked = Asked.by(business)
+    asked = Asked.by(business, settings)
     wanted = [(asked.generation, series) for series in asked.series]
     return listed(await announced(Kafka(settings)), wanted)
 
@@ -46,7 +46,7 @@ async def prunable(settings: ScoringSettings, business: Business, clock: Clock, 
         Transient: if Kafka does not answer.
     """
     del clock
-    kafka, asked = Kafka(settings), Asked.by(business)
+    kafka, asked = Kafka(settings), Asked.by(business, settings)
     said = await announced(kafka)
     in_use: dict[str | None, str] = {asked.generation: "is what the business file asks for"}
     for series in asked.series:
@@ -83,7 +83,7 @@ async def verify(settings: ScoringSettings, business: Business, clock: Clock, sa
         Transient: if Kafka does not answer.
     """
     del clock  # what is recounted has its own times
-    kafka, asked = Kafka(settings), Asked.by(business)
+    kafka, asked = Kafka(settings), Asked.by(business, settings)
     said = await announced(kafka)
     if shown(said, "all") != asked.generation:
         raise Refused(

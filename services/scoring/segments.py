@@ -19,6 +19,7 @@ from typing import Final
 import msgspec
 
 from schemas.tally import ALL
+from schemas.topic import RESPONSES_NAME
 from services.chassis.failures import Malformed
 
 FOLD: Final = 1
@@ -41,10 +42,11 @@ class Rules:
 NO_RULES: Final = Rules()
 
 
-def generation_of(rules: Mapping[str, Rules]) -> str:
+def generation_of(rules: Mapping[str, Rules], source: str = RESPONSES_NAME) -> str:
     """The name of what these rules count, by tenant or pattern of tenants: the same rules have the same name.
 
-    A tenant without rules matters only where a pattern would otherwise give it some.
+    A tenant without rules matters only where a pattern would otherwise give it some. `source` is where answers lie: a
+    copy has other partitions, and so other cells.
     """
     patterns = [tenant for tenant, rule in rules.items() if rule != NO_RULES]
     own = sorted(
@@ -52,7 +54,8 @@ def generation_of(rules: Mapping[str, Rules]) -> str:
         for tenant, rule in rules.items()
         if any(fnmatchcase(tenant, pattern) for pattern in patterns)
     )
-    return f"g{FOLD}-{zlib.crc32(json.dumps(own).encode()):08x}" if own else f"g{FOLD}"
+    told = own if source == RESPONSES_NAME else [source, *own]
+    return f"g{FOLD}-{zlib.crc32(json.dumps(told).encode()):08x}" if told else f"g{FOLD}"
 
 
 @lru_cache(maxsize=16_384)

@@ -190,3 +190,16 @@ def test_before_anything_is_counted_no_generation_is_shown_ended_or_verified(nps
     assert "none" in nps("scoring", "generations").output
     assert "no generation is shown yet" in nps("scoring", "prune", expect=6).stderr
     assert "nothing is shown" in nps("scoring", "verify", expect=6).stderr
+
+
+def test_answers_are_copied_into_more_partitions_and_found_there(nps: Nps, monkeypatch: pytest.MonkeyPatch) -> None:
+    nps("topics", "create")
+    nps.publish("nps.responses", b"{}")
+    copy = ("topics", "copy", "nps.responses", "--partitions", "3")
+    assert "nps.responses-3 holds all 1 records of nps.responses" in nps(*copy).output
+    assert "all 1 records" in nps(*copy).output
+    assert "no other topic is copied" in nps("topics", "copy", "nps.tallies", "--partitions", "3", expect=6).stderr
+    monkeypatch.setenv("NPS_RESPONSES_TOPIC", "nps.responses-3")
+    assert json.loads(nps("topics", "check", "--json").stdout) == {"problems": []}
+    monkeypatch.setenv("NPS_RESPONSES_TOPIC", "nps.responses-4")
+    assert "nps topics copy" in nps("topics", "create", expect=4).stderr

@@ -43,7 +43,7 @@ async def count_with_other_rules(world: World, folder: Path) -> str:
     world.business = business_with(folder, LATEST)
     async with hosted(world.scoring()):
         await world.score(7, window="all_time.latest")
-    return Asked.by(world.business).generation
+    return Asked.by(world.business, world.settings).generation
 
 
 async def test_generations_are_listed_with_the_one_that_is_shown_and_the_one_asked_for(
@@ -58,7 +58,7 @@ async def test_generations_are_listed_with_the_one_that_is_shown_and_the_one_ask
     }
     assert found["g1", "all"].counted == found[new, "all"].counted == len(some_answers())
     world.business = business_with(tmp_path, "{combinations: [[plan, channel]]}")
-    asked = Asked.by(world.business).generation
+    asked = Asked.by(world.business, world.settings).generation
     assert (await listed(world))[asked, "all"].announced == 0
 
 
@@ -103,7 +103,7 @@ async def test_what_is_shown_or_asked_for_or_still_counted_is_not_ended(world: W
         with pytest.raises(Refused, match="nothing stands"):
             await commands.prune(world.settings, world.business, world.clock, "g7", silent)
         world.business = business_with(tmp_path, LATEST)
-        asked = Asked.by(world.business).generation
+        asked = Asked.by(world.business, world.settings).generation
         with pytest.raises(Refused, match="asks for"):
             await commands.prune(world.settings, world.business, world.clock, asked, silent)
         with pytest.raises(Refused, match="a worker still counts g1"):

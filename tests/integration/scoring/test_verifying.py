@@ -23,7 +23,7 @@ EVERYTHING = commands.Sample((), 100, None)
 
 async def verified(world: World, patience: timedelta = timedelta(seconds=10)) -> Verified:
     """Everything there is, of the generation that is asked for."""
-    asked = Asked.by(world.business)
+    asked = Asked.by(world.business, world.settings)
     wanted = Wanted(asked.generation, latest=asked.people, sample=100, patience=patience)
     return await Verification(world.frame.kafka, asked.rules_of, wanted, lambda _done, _of: None).run()
 
@@ -53,7 +53,7 @@ async def test_counts_that_are_right_are_said_to_be(world: World) -> None:
 async def test_the_series_of_latest_answers_is_held_against_the_answers_too(world: World, tmp_path: Path) -> None:
     world.business = business_with(tmp_path, LATEST)
     await world.publish(*some_answers())
-    generation = Asked.by(world.business).generation
+    generation = Asked.by(world.business, world.settings).generation
     async with hosted(world.scoring()):
         await counted_by(world.frame.kafka, COUNTED, generation)
         found = await verified(world)
