@@ -11,6 +11,7 @@ import pytest
 from infra.local.kafka_broker import KafkaBroker, running_broker
 from schemas.topics import PEOPLE, RESPONSES, SCORES, TALLIES
 from services.chassis.reading import open_reader
+from tests.support.scoring_topics import History
 from tests.support.storms import Step, storm
 
 CLEANS_OFTEN: Final = "log.cleaner.backoff.ms=500\n"
@@ -83,7 +84,7 @@ BY_PERSON: Final = (
     Step("check"),
     Step("pour", answers=10_000),
     Step("wipe", "two", (PEOPLE, 500)),
-    Step("kill", "one two", (PEOPLE, 4_000)),
+    Step("kill", "one two", (PEOPLE, 12_000)),
     Step("check"),
 )
 
@@ -102,7 +103,7 @@ async def test_every_cell_and_every_score_is_exact_whatever_happens_to_the_worke
         for step in STORM:
             await playing.play(step)
         async with open_reader(playing.kafka) as answers:
-            assert await playing.published.wrong_history().wrong(answers) == []
+            assert await History(playing.published.log).wrong(answers) == []
     assert answers_of(STORM) == 300_000
     assert playing.struck["kill"] >= 10
     assert playing.struck["freeze"] == 2

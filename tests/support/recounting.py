@@ -6,7 +6,7 @@ It shares nothing with the tally but the contract: its own reading of JSON, its 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
@@ -111,6 +111,11 @@ class WindowCounts:
         self._days: dict[tuple[str, str], list[tuple[date, int, Slots, list[int]]]] = defaultdict(list)
         for place, width, slots in cells:
             self._days[place.tenant, place.segment].append((place.day, width, slots, _histogram(slots.items())))
+
+    @property
+    def segments(self) -> Collection[tuple[str, str]]:
+        """Tenants and segments there are."""
+        return self._days.keys()
 
     def histogram(self, tenant: str, segment: str, window: Window) -> list[int]:
         """Answers by score. A start is rounded down to its bucket; a rolling window has no end but the last answer."""

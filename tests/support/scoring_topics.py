@@ -26,7 +26,7 @@ from services.scoring.score import Counts, interval
 from tests.support.recounting import Place, Recount, Slots, WindowCounts, latest
 
 DEADLINE_S: Final = 90.0
-LOOK_EVERY_S: Final = 0.3
+LOOK_EVERY_S: Final = 0.5
 SHOWN: Final = 5
 LEVEL: Final = 0.95
 
@@ -90,14 +90,19 @@ class Published:
         """The last record of each key."""
         return (cell for cell in map(_cell.decode, self.tallies.values()) if cell.series == series)
 
-    def _recounted(self, series: Series) -> Mapping[int, Recount]:
-        return self.recounts if series == "all" else latest(self.recounts.values(), len(self.recounts))
+    async def becomes_right(self, series: Series, windows: frozenset[str]) -> None:
+        """Reads on until every cell and then every score is what a recount says; no answers come any more."""
+        await self.read_on()
+        recounts = self.recounts if series == "all" else latest(self.recounts.values(), len(self.recounts))
+        await self._becomes(lambda: self._wrong_cells(series, recounts))
+        counts = WindowCounts((cell.place, cell.resolution, _true(cell, recounts)) for cell in self.cells(series))
+        wanted = {(*segment, window + SUFFIXES[series]) for segment in counts.segments for window in windows}
+        await self._becomes(lambda: self._wrong_scores(series, counts, wanted))
 
-    def wrong_cells(self, series: Series) -> list[str]:
+    def _wrong_cells(self, series: Series, recounts: Mapping[int, Recount]) -> list[str]:
         """Cells that are not what a recount says, each source partition by itself."""
         found = []
         seen: set[tuple[int, Place]] = set()
-        recounts = self._recounted(series)
         for cell in self.cells(series):
             seen.add((cell.partition, cell.place))
             if cell.slots != _true(cell, recounts):
@@ -107,13 +112,9 @@ class Published:
             found += [f"{series} {place} of partition {number} is missing" for number, place in there - seen]
         return found
 
-    def wrong_scores(self, series: Series, windows: frozenset[str]) -> list[str]:
+    def _wrong_scores(self, series: Series, counts: WindowCounts, wanted: set[tuple[str, str, str]]) -> list[str]:
         """Scores that are not what their window held when they were made, and those that are missing."""
-        recounts = self._recounted(series)
-        cells = list(self.cells(series))
-        counts = WindowCounts((cell.place, cell.resolution, _true(cell, recounts)) for cell in cells)
-        missing = {(cell.tenant, cell.segment, window + SUFFIXES[series]) for cell in cells for window in windows}
-        found = []
+        missing, found = set(wanted), []
         for score in map(Score.model_validate_json, self.scores.values()):
             if score.series != series:
                 continue
@@ -123,7 +124,7 @@ class Published:
                 found.append(f"{score.segment} {score.window.name} as of {score.as_of}: n {score.n}, true {sum(true)}")
         return found + [f"{name} has no score" for name in sorted(missing)]
 
-    async def becomes(self, wrong: Callable[[], list[str]]) -> None:
+    async def _becomes(self, wrong: Callable[[], list[str]]) -> None:
         """Reads on until nothing is wrong; fails with what still is at the deadline."""
         found = ["nothing has been looked at"]
 
@@ -135,11 +136,7 @@ class Published:
                 if found:
                     await asyncio.sleep(LOOK_EVERY_S)
 
-        await _within(look(), lambda: f"{len(found)} are wrong: {found[:SHOWN]}")
-
-    def wrong_history(self) -> History:
-        """The whole log of tallies, to be held against the answers read once more."""
-        return History(self.log)
+        await within_deadline(look(), lambda: f"{len(found)} are wrong: {found[:SHOWN]}")
 
 
 class History:
@@ -223,7 +220,8 @@ def _is_sound(score: Score) -> bool:
     )
 
 
-async def _within(waiting: Awaitable[None], reason: Callable[[], str]) -> None:
+async def within_deadline(waiting: Awaitable[None], reason: Callable[[], str]) -> None:
+    """Waits, but not for ever; the reason says what was not seen."""
     try:
         async with asyncio.timeout(DEADLINE_S):
             await waiting

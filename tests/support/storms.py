@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,7 +26,7 @@ from services.chassis.topic_admin import wanted_topic
 from services.scoring.settings import ScoringSection
 from tests.bench.workload import DAYS, FIRST, TENANT, Workload
 from tests.support.pouring import Pouring, pouring
-from tests.support.scoring_topics import DEADLINE_S, Published, published
+from tests.support.scoring_topics import Published, published, within_deadline
 from tests.support.scoring_workers import ScoringWorker
 
 PARTITIONS: Final = 4
@@ -72,10 +71,7 @@ class Storm:
     async def play(self, step: Step) -> None:
         """One step, once it is time for it."""
         if step.grown:
-            topic, by = step.grown
-            async with asyncio.timeout(DEADLINE_S):
-                while (await self._sizes())[topic.name] < self._began[topic.name] + by:
-                    await asyncio.sleep(LOOK_EVERY_S)
+            await within_deadline(self._grown(*step.grown), lambda: f"{step} never came to pass")
         await _PLAYS[step.what](self, step)
         self.struck[step.what] += 1
 
@@ -134,12 +130,16 @@ class Storm:
 
     async def compacted(self, _step: Step) -> None:
         """Kafka has dropped most of what was replaced."""
-        read = len(self.published.log)
-        async with asyncio.timeout(DEADLINE_S), open_reader(self.kafka) as reader:
-            left = read
-            while left > read / 2:
-                await reader.assign([TALLIES.name])
-                left = len([raw async for raw in reader.to_end()])
+        read = left = len(self.published.log)
+
+        async def look() -> None:
+            nonlocal left
+            async with open_reader(self.kafka) as reader:
+                while left > read / 2:
+                    await reader.assign([TALLIES.name])
+                    left = len([raw async for raw in reader.to_end()])
+
+        await within_deadline(look(), lambda: f"{left} of {read} records of {TALLIES.name} are still there")
         await self._alter(AS_MADE)
 
     async def check(self, _step: Step) -> None:
@@ -149,10 +149,13 @@ class Storm:
             if worker.leaves:
                 await worker.stopped()
         for series in self.series:
-            await self.published.becomes(partial(self.published.wrong_cells, series))
-            await self.published.becomes(partial(self.published.wrong_scores, series, WINDOWS))
+            await self.published.becomes_right(series, WINDOWS)
         ended = [name for name, worker in self.workers.items() if worker.ended_by_itself()]
         assert not ended, [self.workers[name].last_words() for name in ended]
+
+    async def _grown(self, topic: Topic[Any], by: int) -> None:  # whatever the payload
+        while (await self._sizes())[topic.name] < self._began[topic.name] + by:
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def _who(self, step: Step) -> list[ScoringWorker]:
         return [self.workers[name] for name in step.who.split()]
