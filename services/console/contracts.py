@@ -25,7 +25,7 @@ from services.chassis.settings import FILE_SUFFIX, PREFIX, SealedSettings, Servi
 from services.console import references
 
 ROOT: Final = Path(__file__).parents[2]
-REFERENCE: Final = ROOT / "docs" / "reference"
+REFERENCE: Final = Path("docs") / "reference"
 SERVICES: Final = ("intake", "scoring", "routing", "delivery", "outreach", "monitor", "console")
 
 _SHARED: Final[tuple[tuple[type[ServiceSettings], str], ...]] = (
@@ -59,9 +59,9 @@ def generated() -> dict[Path, str]:
     """Every generated file and what it must hold."""
     groups = tuple(_groups())
     return {
-        REFERENCE / "settings.md": _reference(groups),
-        REFERENCE / "topics.md": references.topics(),
-        REFERENCE / "commands.md": references.commands(),
+        ROOT / REFERENCE / "settings.md": _reference(groups),
+        ROOT / REFERENCE / "topics.md": references.topics(),
+        ROOT / REFERENCE / "commands.md": references.commands(),
         ROOT / ".env.example": _example(groups),
         ROOT / "schemas" / DOCUMENTS / BUSINESS_FILE: as_json(business_schema()),
     }

@@ -31,8 +31,8 @@ PEOPLE_GROUP: Final = "scoring.people"
 FIRST_GENERATION: Final = "g1"
 
 _NAMES: Final[Mapping[Series, str]] = {"all": "tally", "latest": "people"}
-_RESPONSE_TYPE: Final = RESPONSES.event_type.encode()
 _TYPE: Final = "ce_type"
+_IS_RESPONSE: Final = (_TYPE, RESPONSES.event_type.encode())
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -109,11 +109,8 @@ def answer_of(record: ConsumerRecord[bytes, bytes]) -> tally.Answer:
     Raises:
         Malformed: if it is none.
     """
-    for name, content in record.headers:
-        if name == _TYPE:
-            if content == _RESPONSE_TYPE:
-                return tally.decode(record.value)
-            break
+    if _IS_RESPONSE in record.headers:
+        return tally.decode(record.value)
     raise Malformed.of(_TYPE, f"this topic carries {RESPONSES.event_type}")
 
 

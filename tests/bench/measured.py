@@ -38,7 +38,6 @@ from services.scoring.metrics import SCORING_METRICS
 from services.scoring.segments import NO_RULES
 from services.scoring.settings import ScoringSettings
 from services.scoring.store import RocksStore, StoreMemory
-from services.scoring.tally import decode
 from services.scoring.tallying import Tallying
 from tests.bench.workload import CHANNELS, COUNTRIES
 
@@ -201,6 +200,20 @@ async def _until_scored(task: Task, assembly: Assembly) -> dict[str, float]:
     return watch.told()
 
 
+class Answered(faust.Record, serializer="json"):
+    """An answer as an app that uses Faust would model it."""
+
+    response_id: str
+    revision: int
+    op: str
+    answered_at: str
+    metric: str = "nps"
+    score: int | None = None
+    channel: str | None = None
+    segments: dict[str, str] = {}  # noqa: RUF012 a field of Faust's, which copies it
+    test: bool = False
+
+
 async def by_faust(task: Task) -> dict[str, float]:
     """The same work as Faust's own guide would have it done: an agent, and tables with changelogs."""
     watch, done = Stopwatch(), asyncio.Event()
@@ -215,16 +228,17 @@ async def by_faust(task: Task) -> dict[str, float]:
     )
     known = app.Table("known", default=list)
     cells = app.Table("cells", default=dict)
-    responses = app.topic(f"{task.prefix}nps.responses", key_serializer="raw", value_serializer="raw")
+    responses = app.topic(f"{task.prefix}nps.responses", key_type=bytes, value_type=Answered)
 
-    async def count(stream: AsyncIterable[bytes]) -> None:
+    async def count(stream: AsyncIterable[Answered]) -> None:
         read = 0
-        async for value in stream:
-            answer = decode(value)
+        async for answer in stream:
             before: Any = known[answer.response_id]  # a table holds anything
             if not before or answer.revision > before[0]:
-                names = answer.segment_names() if answer.counts() else []
-                now: Any = [answer.revision, str(answer.answered_at), answer.score, names]
+                pairs = {"channel": answer.channel, **answer.segments}
+                counts = answer.op != "retracted" and answer.metric == "nps" and not answer.test
+                names = ["all", *(f"{key}={value}" for key, value in pairs.items())] if counts else []
+                now: Any = [answer.revision, answer.answered_at, answer.score, names]
                 for by, each in ((-1, before), (1, now)):
                     for name in each[3] if each else ():
                         key = f"{name}|{each[1][:10]}"
