@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from services.console.showing import bar, finish, out, show_json, show_table
 
 if TYPE_CHECKING:
     from services.scoring.recount import Compared
+    from services.scoring.snapshots import Snapshot
     from services.scoring.verifying import Verified
 
 scoring = typer.Typer(help="What scoring keeps.", no_args_is_help=True)
@@ -79,6 +81,29 @@ def prune(
         out.print(
             f"ended: {name}, {number} records; its folders tally/{name} and people/{name} may go", highlight=False
         )
+
+
+@scoring.command("snapshot")
+def snapshot(folder: Annotated[Path, typer.Argument(help="where to write it; made if need be")]) -> None:
+    """Save what this replica has counted, while it stands still. A lost disk then costs the time since."""
+    _tell_partitions("saved", _of("snapshot", folder))
+
+
+@scoring.command("restore")
+def restore(
+    folder: Annotated[Path, typer.Argument(help="a snapshot")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """Put a snapshot in place of what this replica has counted. Counting goes on from its offsets."""
+    if not yes:
+        typer.confirm("This replaces what is counted here. Go on?", abort=True)
+    _tell_partitions("restored", _of("restore", folder))
+
+
+def _tell_partitions(what: str, found: Snapshot) -> None:
+    for one in found.partitions:
+        out.print(f"{what}: {one.folder}, counted up to offset {one.position}", highlight=False)
 
 
 @scoring.command("verify")

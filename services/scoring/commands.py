@@ -1,19 +1,22 @@
-"""What the `nps` command does of scoring's: generations listed and ended, counts held against the answers."""
+"""What the `nps` command does of scoring's: generations listed and ended, counts verified, saved and brought back."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.failures import Refused
 from services.chassis.kafka import Kafka
+from services.scoring import counted, snapshots
 from services.scoring.asked import Asked
 from services.scoring.generation_list import Listed, listed, shown
 from services.scoring.generations import announced
 from services.scoring.pruning import Pruning, wait_for_workers, written
 from services.scoring.settings import ScoringSettings
+from services.scoring.snapshots import Folders, Snapshot
 from services.scoring.verifying import Tell, Verification, Verified, Wanted
 
 
@@ -72,6 +75,31 @@ async def prune(settings: ScoringSettings, business: Business, clock: Clock, gen
     kafka = Kafka(settings)
     await wait_for_workers(kafka, generation)
     return await Pruning(kafka, generation, tell).run()
+
+
+async def snapshot(settings: ScoringSettings, business: Business, clock: Clock, to: Path) -> Snapshot:
+    """Saves what this replica has counted by the rules of the business file, while it stands still.
+
+    Raises:
+        Refused: if there is nothing, it counts, or the folder is taken.
+        Halt: if something cannot be read or written.
+    """
+    del clock  # a snapshot is as old as its offsets
+    return snapshots.save(_folders(settings, business), to)
+
+
+async def restore(settings: ScoringSettings, business: Business, clock: Clock, source: Path) -> Snapshot:
+    """Puts a snapshot in place of what this replica has counted.
+
+    Raises:
+        Refused: if it is none, of another generation or a later format, or this replica counts.
+    """
+    del clock
+    return snapshots.bring_back(_folders(settings, business), source)
+
+
+def _folders(settings: ScoringSettings, business: Business) -> Folders:
+    return Folders(settings.state_dir, counted.NAMES, Asked.by(business, settings).generation)
 
 
 async def verify(settings: ScoringSettings, business: Business, clock: Clock, sample: Sample, tell: Tell) -> Verified:

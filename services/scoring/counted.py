@@ -31,6 +31,7 @@ PEOPLE_GROUP: Final = "scoring.people"
 FIRST_GENERATION: Final = "g1"
 
 _NAMES: Final[Mapping[Series, str]] = {"all": "tally", "latest": "people"}
+NAMES: Final = tuple(_NAMES.values())
 _TYPE: Final = "ce_type"
 _IS_RESPONSE: Final = (_TYPE, RESPONSES.event_type.encode())
 _encode: Final = msgspec.json.Encoder().encode

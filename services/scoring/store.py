@@ -22,6 +22,7 @@ from typing import Final, Protocol
 from rocksdict import (
     BlockBasedOptions,
     Cache,
+    Checkpoint,
     DBCompressionType,
     Options,
     Rdict,
@@ -170,6 +171,17 @@ class RocksStore:
             self._db.write(batch)
         except Exception as error:
             raise self._unusable("cannot be written", error) from error
+
+    def copy(self, folder: Path) -> None:
+        """Copies all of it, as of this moment, into a folder that is not there yet.
+
+        Raises:
+            Halt: if it cannot be read, or the copy cannot be written.
+        """
+        try:
+            Checkpoint(self._db).create_checkpoint(str(folder))
+        except Exception as error:
+            raise self._unusable(f"cannot be copied to {folder}", error) from error
 
     def close(self) -> None:
         """Lets go of the files.

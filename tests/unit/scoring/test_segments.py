@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from services.chassis.failures import Malformed
@@ -36,6 +38,12 @@ def test_the_same_rules_are_the_same_generation() -> None:
 
 def test_a_tenant_taken_out_of_a_pattern_is_a_new_generation() -> None:
     assert generation_of({"demo-*": PAIRS}) != generation_of({"demo-*": PAIRS, "demo-1": Rules()})
+
+
+def test_answers_in_a_copy_of_their_topic_are_a_new_generation() -> None:
+    wide = [generation_of(rules, "nps.responses-32") for rules in ({}, {"default": PAIRS})]
+    assert len({"g1", generation_of({"default": PAIRS}), *wide}) == 4
+    assert all(re.fullmatch(r"g1-[0-9a-f]{8}", name) for name in wide)
 
 
 @pytest.mark.parametrize("content", [b"[]", b'{"a": 1}', b"null", b'"x"'])
