@@ -49,6 +49,9 @@ class FakePublisher:
             raise Malformed.of("body", "larger than Kafka takes")
         self.records += records
 
+    def name_here(self, topic: str) -> str:
+        return topic
+
     def read(self, offset: int = 0) -> Raw:
         """The last record, as a reader would find it."""
         record = self.records[-1]
