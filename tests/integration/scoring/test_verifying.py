@@ -15,7 +15,7 @@ from services.scoring import commands
 from services.scoring.asked import Asked
 from services.scoring.verifying import Verification, Verified, Wanted
 from tests.integration.scoring.conftest import World
-from tests.support.counting import COUNTED, LATEST, business_with, counted_by, some_answers
+from tests.support.counting import COUNTED, LATEST, announced_at, business_with, counted_by, some_answers
 from tests.support.hosting import hosted
 
 EVERYTHING = commands.Sample((), 100, None)
@@ -37,7 +37,7 @@ async def tamper(world: World, tally: Tally, **changed: object) -> None:
 async def test_counts_that_are_right_are_said_to_be(world: World) -> None:
     await world.publish(*some_answers())
     async with hosted(world.scoring()):
-        await counted_by(world.frame.kafka, COUNTED)
+        await announced_at(world.frame.kafka, "g1", world.clock.now())
         found = await commands.verify(world.settings, world.business, world.clock, EVERYTHING, lambda _done, _of: None)
     assert (found.different, found.changed, found.answers) == ([], 0, 93)
     assert found.cells["all"] > 12
