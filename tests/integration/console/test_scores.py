@@ -67,12 +67,21 @@ async def test_a_table_is_shown_while_scoring_is_away(frame: Frame) -> None:
     assert (result.exit_code, "30d" in result.stdout, "30 days" in result.stdout) == (0, True, False)
 
 
+def heeding_interrupts() -> None:
+    """Whatever a shell starts in the background ignores them, and so does what that starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_watching_tells_each_change_on_a_line_until_it_is_interrupted(frame: Frame, *, as_json: bool) -> None:
     await publish(frame, scored(1))
     options = ["--json"] if as_json else []
     watching = await asyncio.create_subprocess_exec(
-        *COMMAND, *options, stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        *COMMAND,
+        *options,
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        preexec_fn=heeding_interrupts,
     )
     assert watching.stdout is not None
     async with asyncio.timeout(60):
