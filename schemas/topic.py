@@ -41,7 +41,11 @@ LONGEST_LENGTH: Final = 9  # digits
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Topic(Generic[P]):
-    """One topic of ours. `key` and `meets_by` name fields of the payload; `meets_by` decides the partition."""
+    """One topic of ours. `key` and `meets_by` name fields of the payload; `meets_by` decides the partition.
+
+    Of a compacted one, `compaction_lag` is when a record that is no more is gone at the latest, `kept_whole_for` at the
+    earliest.
+    """
 
     name: str
     payload: type[P]
@@ -54,6 +58,7 @@ class Topic(Generic[P]):
     retention: timedelta | None = FOR_EVER
     compacted: bool = False
     compaction_lag: timedelta | None = None
+    kept_whole_for: timedelta | None = None
 
     @property
     def event_type(self) -> str:

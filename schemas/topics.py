@@ -63,6 +63,8 @@ PEOPLE: Final = Topic(
     readers=frozenset({"scoring"}),
     meaning="what each answer of a person adds, absolute, where each person's latest answer is counted as well",
     compacted=True,
+    # whoever takes a partition over must see what its predecessor had published of facts that are no more
+    kept_whole_for=timedelta(days=1),
 )
 SCORES: Final = Topic(
     name="nps.scores",

@@ -41,6 +41,8 @@ def wanted_topic(topic: Topic[Any], partitions: int) -> Wanted:  # whatever the 
     config = {"message.timestamp.type": "CreateTime"}
     if topic.compacted:
         config |= {"cleanup.policy": "compact", "retention.ms": FOR_EVER_MS}
+        if topic.kept_whole_for:
+            config["min.compaction.lag.ms"] = _ms(topic.kept_whole_for)
         if topic.compaction_lag:
             config |= {"max.compaction.lag.ms": _ms(topic.compaction_lag), "segment.ms": _ms(topic.compaction_lag)}
     else:

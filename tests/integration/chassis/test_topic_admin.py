@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from infra.local.kafka_broker import free_port
-from schemas.topics import ALERTS, CATALOGUE, PROVIDER_EVENTS, RESPONSES, TASKS
+from schemas.topics import ALERTS, CATALOGUE, PEOPLE, PROVIDER_EVENTS, RESPONSES, TASKS
 from services.chassis.failures import Halt, Transient
 from services.chassis.kafka import Kafka
 from services.chassis.settings import ServiceSettings
@@ -121,6 +121,10 @@ def test_answers_are_kept_for_ever_and_never_compacted() -> None:
 def test_tasks_are_compacted_within_an_hour() -> None:
     config = wanted_topic(TASKS, 16).config
     assert (config["cleanup.policy"], config["max.compaction.lag.ms"]) == ("compact", "3600000")
+
+
+def test_facts_about_people_stand_for_a_day_before_a_newer_one_replaces_them() -> None:
+    assert wanted_topic(PEOPLE, 16).config["min.compaction.lag.ms"] == "86400000"
 
 
 def test_what_does_not_scale_has_one_partition() -> None:
