@@ -7,48 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import FastAPI, Header, Query, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from schemas.contract import Tenant
 from schemas.topic import decode_json
-from services.chassis.lifecycle import VERSION
-from services.chassis.problems import MEDIA_TYPE, Problem, ProblemDetails, problem_of_parameters
+from services.chassis.described_api import Described, DescribedApi, problems
+from services.chassis.problems import Problem
 from services.chassis.settings import ServiceSettings
-from services.chassis.web import ON_ERROR, body_of, guarded
+from services.chassis.web import body_of
 from services.outreach.desk import TaskDesk, Wanted, etag_of
 from services.outreach.resources import NewNote, TaskAnswer, TaskChange, TaskFilter, TaskPage
-
-REF: Final = "#/components/schemas/{model}"
 
 IfMatch = Annotated[str | None, Header(description="ETags of the versions that were seen, or *")]
 
 
 def rest(desk: TaskDesk, settings: ServiceSettings, ops: Sequence[BaseRoute]) -> FastAPI:
     """The HTTP side of outreach: tasks, and what orchestrators ask."""
-    api = _Api(
+    api = DescribedApi(
+        settings,
         title="nps-loop outreach",
         summary="Tasks that answers led to, for people to act on",
-        version=VERSION,
-        docs_url=None,
-        redoc_url=None,
         routes=list(ops),
-        middleware=guarded(settings),
     )
-    for error, handler in {**ON_ERROR, RequestValidationError: _on_invalid}.items():
-        api.add_exception_handler(error, handler)
     _add_reading(api, desk)
     _add_changing(api, desk)
     return api
 
 
 def _add_reading(api: FastAPI, desk: TaskDesk) -> None:
-    @api.get("/v1/tasks", response_model=TaskPage, responses=_problems(401, 422, 503), operation_id="listTasks")
+    @api.get("/v1/tasks", response_model=TaskPage, responses=problems(401, 422, 503), operation_id="listTasks")
     async def list_tasks(wanted: Annotated[TaskFilter, Query()]) -> Response:
         """Tasks, oldest first. Walking the pages misses none that was there and shows none twice."""
         return Response((await desk.page(wanted)).to_json(), media_type="application/json")
@@ -56,7 +48,7 @@ def _add_reading(api: FastAPI, desk: TaskDesk) -> None:
     @api.get(
         "/v1/tasks/{task_id}",
         response_model=TaskAnswer,
-        responses=_problems(401, 404, 422, 503) | _with_etag(200),
+        responses=problems(401, 404, 422, 503) | _with_etag(200),
         operation_id="readTask",
     )
     async def read_task(task_id: UUID, tenant: Tenant | None = None) -> Response:
@@ -68,7 +60,7 @@ def _add_changing(api: FastAPI, desk: TaskDesk) -> None:
     @api.patch(
         "/v1/tasks/{task_id}",
         response_model=TaskAnswer,
-        responses=_problems(400, 401, 404, 409, 412, 413, 415, 422, 428, 503) | _with_etag(200),
+        responses=problems(400, 401, 404, 409, 412, 413, 415, 422, 428, 503) | _with_etag(200),
         openapi_extra=_body(TaskChange),
         operation_id="changeTask",
     )
@@ -86,7 +78,7 @@ def _add_changing(api: FastAPI, desk: TaskDesk) -> None:
         "/v1/tasks/{task_id}/notes",
         response_model=TaskAnswer,
         status_code=HTTPStatus.CREATED,
-        responses=_problems(400, 401, 404, 412, 413, 415, 422, 503) | _with_etag(201),
+        responses=problems(400, 401, 404, 412, 413, 415, 422, 503) | _with_etag(201),
         openapi_extra=_body(NewNote),
         operation_id="annotateTask",
     )
@@ -110,34 +102,7 @@ async def _json_of(request: Request) -> bytes:
     return await body_of(request)
 
 
-async def _on_invalid(_request: Request, error: Exception) -> Response:
-    """What is wrong with path, query or headers, in our words and without the values."""
-    assert isinstance(error, RequestValidationError)
-    return problem_of_parameters(error.errors()).response()
-
-
-_Described = dict[int | str, dict[str, Any]]  # parts of an OpenAPI document, of any shape
-
-
-class _Api(FastAPI):
-    """FastAPI with problems and the access token in its description."""
-
-    def openapi(self) -> dict[str, Any]:  # an OpenAPI document
-        document = super().openapi()
-        components = document.setdefault("components", {})
-        problem = ProblemDetails.model_json_schema(ref_template=REF)
-        components.setdefault("schemas", {}).update(problem.pop("$defs", {}) | {ProblemDetails.__name__: problem})
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"token": []}, {}]
-        return document
-
-
-def _problems(*statuses: int) -> _Described:
-    content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
-
-
-def _with_etag(status: int) -> _Described:
+def _with_etag(status: int) -> Described:
     header = {"description": "version of the task", "schema": {"type": "string"}, "required": True}
     return {status: {"headers": {"ETag": header}}}
 

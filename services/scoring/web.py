@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from services.chassis.described_api import DescribedApi, problems
 from services.chassis.failures import Transient
-from services.chassis.lifecycle import VERSION
-from services.chassis.problems import MEDIA_TYPE, Problem, ProblemDetails, problem_of_parameters
+from services.chassis.problems import Problem
 from services.chassis.settings import ServiceSettings
-from services.chassis.web import ON_ERROR, guarded
 from services.scoring.history import Desk
 from services.scoring.resources import Comparison, ComparisonWanted, History, ScoreFilter, ScorePage, SeriesWanted
 
-REF: Final = "#/components/schemas/{model}"
 RETRY_AFTER_S: Final = 2
 
 _NEVER_STORED: Final = {"Cache-Control": "no-store"}
@@ -27,35 +24,31 @@ _NEVER_STORED: Final = {"Cache-Control": "no-store"}
 
 def web(desk: Desk, settings: ServiceSettings, ops: Sequence[BaseRoute]) -> FastAPI:
     """The HTTP side of scoring: scores, and what orchestrators ask."""
-    api = _Api(
+    api = DescribedApi(
+        settings,
         title="nps-loop scoring",
         summary="NPS with its interval, by tenant, segment and window, and as a history",
-        version=VERSION,
-        docs_url=None,
-        redoc_url=None,
         routes=list(ops),
-        middleware=guarded(settings),
     )
-    for error, handler in {**ON_ERROR, RequestValidationError: _on_invalid, Transient: _on_reading}.items():
-        api.add_exception_handler(error, handler)
+    api.add_exception_handler(Transient, _on_reading)
     _add_routes(api, desk)
     return api
 
 
 def _add_routes(api: FastAPI, desk: Desk) -> None:
-    problems = _problems(401, 422, 503)
+    refused = problems(401, 422, 503)
 
-    @api.get("/v1/scores", response_model=ScorePage, responses=problems, operation_id="listScores")
+    @api.get("/v1/scores", response_model=ScorePage, responses=refused, operation_id="listScores")
     async def list_scores(wanted: Annotated[ScoreFilter, Query()]) -> Response:
         """Scores as they were last published, by tenant, segment and window."""
         return Response(desk.page(wanted), headers=_NEVER_STORED, media_type="application/json")
 
-    @api.get("/v1/scores/series", response_model=History, responses=problems, operation_id="readHistory")
+    @api.get("/v1/scores/series", response_model=History, responses=refused, operation_id="readHistory")
     async def read_history(wanted: Annotated[SeriesWanted, Query()]) -> Response:
         """One segment by hour, day, week, month, quarter or year, for as far back as there are answers."""
         return _answered(await desk.history(wanted))
 
-    @api.get("/v1/scores/compare", response_model=Comparison, responses=problems, operation_id="compareSpans")
+    @api.get("/v1/scores/compare", response_model=Comparison, responses=refused, operation_id="compareSpans")
     async def compare_spans(wanted: Annotated[ComparisonWanted, Query()]) -> Response:
         """Two spans of one segment against each other: whether the score moved from b to a, and how sure that is."""
         return _answered(await desk.compare(wanted))
@@ -63,12 +56,6 @@ def _add_routes(api: FastAPI, desk: Desk) -> None:
 
 def _answered(found: History | Comparison) -> Response:
     return Response(found.model_dump_json(), headers=_NEVER_STORED, media_type="application/json")
-
-
-async def _on_invalid(_request: Request, error: Exception) -> Response:
-    """What is wrong with the query, in our words and without the values."""
-    assert isinstance(error, RequestValidationError)
-    return problem_of_parameters(error.errors()).response()
 
 
 async def _on_reading(_request: Request, error: Exception) -> Response:
@@ -79,24 +66,3 @@ async def _on_reading(_request: Request, error: Exception) -> Response:
         f"{error}; try again",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     ).response()
-
-
-_Described = dict[int | str, dict[str, Any]]  # parts of an OpenAPI document, of any shape
-
-
-class _Api(FastAPI):
-    """FastAPI with problems and the access token in its description."""
-
-    def openapi(self) -> dict[str, Any]:  # an OpenAPI document
-        document = super().openapi()
-        components = document.setdefault("components", {})
-        problem = ProblemDetails.model_json_schema(ref_template=REF)
-        components.setdefault("schemas", {}).update(problem.pop("$defs", {}) | {ProblemDetails.__name__: problem})
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{"token": []}, {}]
-        return document
-
-
-def _problems(*statuses: int) -> _Described:
-    content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model=ProblemDetails.__name__)}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}

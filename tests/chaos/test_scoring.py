@@ -116,6 +116,7 @@ async def test_of_each_person_the_latest_answer_counts_whatever_happens_to_the_w
     async with storm(broker.bootstrap, tmp_path, answers_of(BY_PERSON), PEOPLE_GIVE) as playing:
         for step in BY_PERSON:
             await playing.play(step)
+    assert playing.struck["kill"] == sum(step.what == "kill" for step in BY_PERSON)
 
 
 def answers_of(steps: Iterable[Step]) -> int:

@@ -93,6 +93,7 @@ async def test_a_consent_given_later_takes_an_unsubscription_back(world: World) 
         await world.consent(message.subject, granted=True)
         await world.want(again)
         await world.ends(again, "delivered")
+    assert "unsubscribed" in [one.state for one in await world.history(message)]
 
 
 async def test_a_link_that_is_not_ours_does_nothing(world: World) -> None:

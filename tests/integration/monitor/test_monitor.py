@@ -113,7 +113,8 @@ async def test_a_tombstone_takes_a_task_away(world: World) -> None:
     async with hosted(world.monitor()) as client:
         await view(client, lambda tree: tree["tasks"]["open"] == 2)
         await world.publish_raw(TASKS.name, join_key(["default", str(effect_id("default", "a", "task"))]), None)
-        await view(client, lambda tree: tree["tasks"]["open"] == 1)
+        left = await view(client, lambda tree: tree["tasks"]["open"] == 1)
+    assert left["tasks"]["open"] == 1
 
 
 async def test_one_scrape_shows_the_whole_line(world: World) -> None:
