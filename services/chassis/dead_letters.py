@@ -76,14 +76,18 @@ class DeadLetters:
         self._group = group
         self._sealer = sealer
 
-    async def write(self, raw: Raw, error: Exception, *, attempts: int, now: datetime) -> UUID:
+    async def write(
+        self, raw: Raw, error: Exception, *, attempts: int, now: datetime, letter: UUID | None = None
+    ) -> UUID:
         """Returns once the letter is durable. Of a record larger than Kafka takes, it says that there was one.
+
+        What never was a record, and so has no offset to be known by, brings the id of its letter along.
 
         Raises:
             Transient: if Kafka or the keyring does not answer.
         """
         # in a copy of a topic other records have these offsets
-        letter = letter_id(self._group, replace(raw, topic=self._publisher.name_here(raw.topic)))
+        letter = letter or letter_id(self._group, replace(raw, topic=self._publisher.name_here(raw.topic)))
         ours = (
             (OWN + "id", str(letter).encode()),
             (OWN + "attempts", str(attempts).encode()),

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas import cloudevents
-from schemas.consent import Consent
+from schemas.consent import Consent, Purpose
 from schemas.contract import Identifier, Moment, Name, ShortText, Stranger
 from schemas.malformed import Fault, Malformed
 from schemas.response import Email, Phone, Submission
@@ -56,7 +56,7 @@ HTTP_CHANNEL: Final = "api"
 class ConsentGiven(Stranger):
     """A person's word on being contacted, as a sender tells it."""
 
-    purpose: Literal["mail", "survey", "call"]
+    purpose: Purpose
     granted: bool
     customer_id: Identifier | None = None
     email: Email | None = None

@@ -18,6 +18,7 @@ from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.positions import Positions
 from services.chassis.web import ops_routes
 from services.intake.api import Api
+from services.intake.calls import Calls
 from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.domain import Arrival
 from services.intake.handlers import Eraser, Inbound
@@ -40,9 +41,12 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
         requests = SqlRequests(database)
         api = Api(frame, opened.door, database, requests)
         inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
-        web = web_app(api, Webhooks(frame, opened.keyring, settings), ops_routes(frame.health, frame.metrics, VERSION))
+        letters = DeadLetters(frame.publisher, GROUP, opened.keyring)
+        calls = Calls(frame, opened.door, letters, settings)
+        ops = ops_routes(frame.health, frame.metrics, VERSION)
+        web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, ops)
         loops = {
-            "inbound": _consumer(opened, inbound).run,
+            "inbound": _consumer(opened, inbound, letters).run,
             "deleting": inbound.delete_taken,
             "erasing": Eraser(frame, opened.keyring).run,
             "dead letters": DeadLetterTopics(frame).run,
@@ -51,7 +55,7 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
         yield Assembly(loops, web)
 
 
-def _consumer(opened: Opened, inbound: Inbound) -> Consumer[Arrival]:
+def _consumer(opened: Opened, inbound: Inbound, letters: DeadLetters) -> Consumer[Arrival]:
     """Every inbound topic there is or will be; what strangers send is sealed when it becomes a dead letter."""
     frame = opened.service.frame
     return Consumer(
@@ -59,7 +63,7 @@ def _consumer(opened: Opened, inbound: Inbound) -> Consumer[Arrival]:
         inbound,
         frame=frame,
         positions=inbound.positions,
-        dead_letters=DeadLetters(frame.publisher, GROUP, opened.keyring),
+        dead_letters=letters,
     )
 
 

@@ -1,4 +1,4 @@
-"""A place for the dead letters of every inbound topic, also of those that others made.
+"""A place for the dead letters of every inbound topic, also of those that others made, and of calls of sources.
 
 Without it the first record that cannot be read would hold up its partition: the letter could never be written.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from schemas.topic import INBOUND_PATTERN, dead_letters_of
 from services.chassis.logs import logger
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters
+from services.intake.calls import CALLS
 
 if TYPE_CHECKING:
     from services.chassis.frame import Frame
@@ -52,7 +53,7 @@ class DeadLetterTopics:
             names = set(await admin.names())
             inbound = sorted(name for name in names if _INBOUND.fullmatch(name))
             made = await admin.make(
-                [wanted_dead_letters(name) for name in inbound if dead_letters_of(name) not in names]
+                [wanted_dead_letters(name) for name in (*inbound, CALLS) if dead_letters_of(name) not in names]
             )
         if made:
             _log.info("topics.made", topics=made)

@@ -17,8 +17,10 @@ from services.chassis.lifecycle import VERSION
 from services.chassis.problems import MEDIA_TYPE, ProblemDetails
 from services.chassis.web import ON_ERROR
 from services.intake.api import MOST_IN_BATCH, Accepted, Api, BatchAccepted, ConsentGiven, StatusAccepted
+from services.intake.calls import Calls, CallTaken
 from services.intake.webhooks import Webhooks
 
+CALLED: Final = "/v1/sources/{tenant}/{source}"
 JSON: Final = "application/json"
 REF: Final = "#/components/schemas/{model}"
 
@@ -27,6 +29,7 @@ Described = dict[str, Any]  # a piece of an OpenAPI document
 _PROBLEMS: Final = {
     400: "not JSON",
     401: "no key, or no valid signature",
+    404: "no such source in the business file",
     409: "the first request with this Idempotency-Key is still being worked on",
     413: "the body is too large",
     422: "a field is missing or wrong; errors names each",
@@ -34,7 +37,7 @@ _PROBLEMS: Final = {
 }
 
 
-def web_app(api: Api, webhooks: Webhooks, ops: Sequence[BaseRoute]) -> FastAPI:
+def web_app(api: Api, webhooks: Webhooks, calls: Calls, ops: Sequence[BaseRoute]) -> FastAPI:
     """Every route of intake."""
     app = FastAPI(
         title="nps-loop intake",
@@ -63,6 +66,24 @@ def web_app(api: Api, webhooks: Webhooks, ops: Sequence[BaseRoute]) -> FastAPI:
         app.add_api_route(
             path, endpoint, methods=["POST"], operation_id=operation, openapi_extra=described, response_model=None
         )
+    called = {"parameters": [_path_name("tenant"), _path_name("source")]}
+    app.add_api_route(
+        CALLED,
+        calls.on_call,
+        methods=["POST"],
+        operation_id="sourceCall",
+        openapi_extra={**called, **_body({"schema": {}}), **_answers(CallTaken, 401, 404, 413, 503)},
+        response_model=None,
+    )
+    app.add_api_route(
+        CALLED,
+        calls.probed,
+        methods=["GET", "HEAD"],
+        operation_id="sourceProbe",
+        openapi_extra={**called, "responses": {"204": {"description": "there is such a source"}, **_problems(404)}},
+        response_model=None,
+        include_in_schema=False,
+    )
     app.openapi = partial(_document, app)  # type: ignore[method-assign]  # FastAPI's own way to complete the document
     return app
 
@@ -76,6 +97,7 @@ def _document(app: FastAPI) -> Described:
             Accepted,
             BatchAccepted,
             StatusAccepted,
+            CallTaken,
             ProblemDetails,
         ]
         _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
@@ -97,9 +119,13 @@ def _body(content: Described) -> Described:
     return {"requestBody": {"required": True, "content": {JSON: content}}}
 
 
-def _answers(model: type[BaseModel]) -> Described:
+def _answers(model: type[BaseModel], *problems: int) -> Described:
     accepted = {"description": "every replica has it", "content": {JSON: {"schema": _ref(model)}}}
-    return {"responses": {"202": accepted, **_problems(400, 401, 409, 413, 422, 503)}}
+    return {"responses": {"202": accepted, **_problems(*(problems or (400, 401, 409, 413, 422, 503)))}}
+
+
+def _path_name(name: str) -> Described:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _taken() -> Described:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Annotated, Final
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, field_validator
 
+from schemas.contract import Name
 from services.chassis.business import Section
 from services.chassis.failures import Halt
 from services.chassis.settings import SealedSettings
 from services.intake.sources import crm
+from services.intake.sources.catalogue import AnyOptions
+
+_Secret = Annotated[str, StringConstraints(min_length=8)]
+_SOURCE_SECRETS: Final[TypeAdapter[dict[str, _Secret | list[_Secret]]]] = TypeAdapter(
+    dict[str, _Secret | list[_Secret]], config=ConfigDict(hide_input_in_errors=True)
+)
 
 
 class IntakeSettings(SealedSettings):
@@ -22,6 +30,25 @@ class IntakeSettings(SealedSettings):
     crm_webhook_secret: SecretStr | None = Field(
         default=None, description="secret of the CRM's signed webhook, whsec_...; without it its calls are refused"
     )
+
+    source_secrets: SecretStr = Field(
+        default=SecretStr("{}"),
+        description='secrets of sources, JSON: {"tenant/source": "secret"}, or a list while one replaces another',
+    )
+
+    def secrets_of(self, tenant: str, source: str) -> tuple[str, ...]:
+        """What a source may sign with: none means that nothing it sends is believed."""
+        held = _SOURCE_SECRETS.validate_json(self.source_secrets.get_secret_value()).get(f"{tenant}/{source}", ())
+        return (held,) if isinstance(held, str) else tuple(held)
+
+    @field_validator("source_secrets")
+    @classmethod
+    def _is_a_map(cls, value: SecretStr) -> SecretStr:
+        try:
+            _SOURCE_SECRETS.validate_json(value.get_secret_value())
+        except ValidationError as error:
+            raise ValueError('must be JSON: {"tenant/source": "secret"}, secrets of at least 8 characters') from error
+        return value
 
     @field_validator("crm_webhook_secret")
     @classmethod
@@ -53,6 +80,10 @@ class IntakeSection(Section):
     segments: SegmentBound = SegmentBound()
     inbound_topics: tuple[str, ...] = Field(
         default=("responses.*",), description="topics whose events may speak for this tenant; * stands for anything"
+    )
+
+    sources: dict[Name, AnyOptions] = Field(
+        default_factory=dict, description="programs of others that call us, by the name that stands in their address"
     )
 
     def may_speak(self, topic: str) -> bool:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Literal, Self
 from uuid import UUID
 
@@ -24,16 +22,17 @@ from schemas.sealed import Sealed
 from schemas.task import Note, Outcome, TaskStatus
 from schemas.task_update import TaskUpdate
 from services.chassis.failures import Halt
-from services.intake.sources.source import Unverified
+from services.intake.sources.proofs import (
+    SECRET_PREFIX,
+    TOLERANCE,
+    WEBHOOK_ID,
+    WEBHOOK_TIMESTAMP,
+    check_standard,
+    is_timestamp,
+)
+from services.intake.sources.source import Call
 
-TOLERANCE: Final = timedelta(minutes=5)
-SECRET_PREFIX: Final = "whsec_"  # noqa: S105 a form, no secret
-VERSION: Final = "v1"
 SHORTEST_KEY: Final = 16
-
-ID: Final = "webhook-id"
-TIMESTAMP: Final = "webhook-timestamp"
-SIGNATURE: Final = "webhook-signature"
 
 _IDENTIFIER: Final[TypeAdapter[str]] = TypeAdapter(Identifier)
 
@@ -127,20 +126,8 @@ def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) 
         Unverified: naming the header that is missing or wrong.
         Halt: if the secret itself is none.
     """
-    key = parse_secret(secret)
-    told = _told(headers)
-    for name in (ID, TIMESTAMP, SIGNATURE):
-        if not told.get(name):
-            raise Unverified(f"{name}: missing")
-    sent_at = _sent_at(told[TIMESTAMP])
-    if now - sent_at > TOLERANCE:
-        raise Unverified(f"{TIMESTAMP}: more than five minutes ago")
-    if sent_at - now > TOLERANCE:
-        raise Unverified(f"{TIMESTAMP}: more than five minutes ahead")
-    signed = f"{told[ID]}.{told[TIMESTAMP]}.".encode(errors="replace") + body
-    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
-    if not any(hmac.compare_digest(expected, offered) for offered in _signatures(told[SIGNATURE])):
-        raise Unverified(f"{SIGNATURE}: none fits")
+    parse_secret(secret)
+    check_standard(Call.of(headers, body), secret, now)
 
 
 def parse(body: bytes, headers: Mapping[str, str]) -> CrmUpdate:
@@ -151,17 +138,17 @@ def parse(body: bytes, headers: Mapping[str, str]) -> CrmUpdate:
     """
     told = _told(headers)
     try:
-        update_id = _IDENTIFIER.validate_python(told.get(ID))
+        update_id = _IDENTIFIER.validate_python(told.get(WEBHOOK_ID))
     except ValidationError as error:
-        raise Malformed.of(ID, "must be 1 to 200 printable characters") from error
+        raise Malformed.of(WEBHOOK_ID, "must be 1 to 200 printable characters") from error
     try:
         webhook = _Webhook.model_validate_json(body)
     except ValidationError as error:
         raise Malformed.from_validation(error) from error
-    try:
-        latest = _sent_at(told.get(TIMESTAMP, "")) + TOLERANCE
-    except Unverified as error:
-        raise Malformed.of(TIMESTAMP, "must be seconds since 1970") from error
+    sent_at = told.get(WEBHOOK_TIMESTAMP, "")
+    if not is_timestamp(sent_at):
+        raise Malformed.of(WEBHOOK_TIMESTAMP, "must be seconds since 1970")
+    latest = datetime.fromtimestamp(int(sent_at), UTC) + TOLERANCE
     if webhook.timestamp > latest:
         # the newest word about a field wins: one from the future would win over all that follow
         raise Malformed.of("timestamp", "later than the webhook was sent")
@@ -182,14 +169,3 @@ def parse(body: bytes, headers: Mapping[str, str]) -> CrmUpdate:
 
 def _told(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value.strip() for name, value in headers.items()}
-
-
-def _sent_at(timestamp: str) -> datetime:
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 10):
-        raise Unverified(f"{TIMESTAMP}: must be seconds since 1970")
-    return datetime.fromtimestamp(int(timestamp), UTC)
-
-
-def _signatures(header: str) -> list[bytes]:
-    tokens = (token.partition(",") for token in header.split())
-    return [signature.encode(errors="replace") for version, comma, signature in tokens if comma and version == VERSION]

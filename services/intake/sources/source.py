@@ -1,7 +1,198 @@
-"""What every source has in common: the failure of a signature."""
+"""What every source has in common: a call as it came, the failure to prove who sent it, and what a call can say.
+
+A source is somebody else's program that calls us. Its module has `Options`, its part of the business file; `verify`, on
+the raw bytes; and `parse`. Whatever the bytes, `verify` fails as `Unverified` alone and `parse` as `Malformed` alone.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from schemas.consent import Purpose
+from schemas.contract import LONGEST_SEGMENT_VALUE, Channel, Identifier, Language, SegmentKey, Segments, ShortText
+from schemas.malformed import Malformed
+from schemas.response import Email, Phone, Submission
+from services.chassis.business import Section
+
+LONGEST_NAME: Final = 200
+LONGEST_ATTRIBUTE: Final = 500
+MOST_ATTRIBUTES: Final = 30
 
 
 class Unverified(Exception):
     """The bytes are not from whom they claim to be. The message says which check failed, never what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request of a source, its bytes untouched. Names of headers are in lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    """As the sender wrote it: some sign it."""
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], body: bytes, query: Mapping[str, str] | None = None, url: str = "") -> Call:
+        """With headers in any case, and no white space around their values."""
+        return cls({name.lower(): value.strip() for name, value in headers.items()}, body, query or {}, url)
+
+
+class SourceOptions(Section):
+    """What a business says of one source. A source's own options are added to these."""
+
+    channel: Channel | None = Field(default=None, description="where customers answered; the vendor's own if left out")
+    survey_id: Identifier | None = Field(default=None, description="instead of the id that the vendor gives")
+    touchpoint: ShortText | None = Field(default=None, description="what customers had just done")
+    segments: Segments = Field(default_factory=dict, description="pairs that every answer of this source carries")
+    segment_by: dict[SegmentKey, str] = Field(
+        default_factory=dict, description="segment keys, and the attribute of the sender each is taken from"
+    )
+    test: bool = Field(default=False, description="a trial: answers enter no count and reach nobody")
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer, or a change to one."""
+
+    submission: Submission
+    event_id: str | None = None
+    """The same when the same event comes again; names an answer that has no id of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptedOut:
+    """Somebody wants none of these surveys any more: neither do we ask them, nor write to them."""
+
+    customer_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    at: datetime | None = None
+    purposes: tuple[Purpose, ...] = ("survey", "mail")
+
+
+Said = Answered | OptedOut
+
+
+class VendorModel(BaseModel):
+    """A vendor's payload as far as we read it: types as loose as vendors are, unknown fields passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+M = TypeVar("M", bound=VendorModel)
+T = TypeVar("T")
+
+
+def read(model: type[M], body: bytes) -> M:
+    """A vendor's JSON.
+
+    Raises:
+        Malformed: naming each field and the reason.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise Malformed.from_validation(error) from error
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 what pydantic takes for a failed check
+    return value
+
+
+VendorScore = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=10)]
+"""0 to 10, as a number or as text."""
+
+VendorRating = Annotated[float, BeforeValidator(_no_boolean)]
+"""Stars or CSAT, as a number or as text."""
+
+VendorId = Annotated[
+    str, BeforeValidator(lambda value: str(value) if type(value) is int else value), Field(min_length=1)
+]
+"""An id, as text or as a number."""
+
+VendorMoment = Annotated[AwareDatetime, BeforeValidator(_no_boolean)]
+"""ISO 8601, or seconds since 1970 as a number or text (milliseconds where they are too many for seconds)."""
+
+
+def answer(options: SourceOptions, channel: str, **said: Any) -> Submission:  # fields of a submission, checked here
+    """An answer out of what a vendor said, with what the business says of this source.
+
+    What is known of the person and does not have the form it needs is left out: an answer is worth more than an address
+    that nobody can write to. `attributes` may be of any shape.
+
+    Raises:
+        Malformed: if what remains is no answer, naming the field.
+    """
+    attributes = _attributes(said.pop("attributes", None) or {})
+    known = {name: value for name, value in said.items() if value is not None}
+    fields = known | {
+        "channel": options.channel or channel,
+        "attributes": attributes,
+        "segments": _segments(known.pop("segments", {}), attributes, options),
+        "test": options.test or known.get("test", False),
+    }
+    fields |= {name: value for name in ("survey_id", "touchpoint") if (value := getattr(options, name))}
+    try:
+        return Submission.model_validate({name: value for name, value in fields.items() if _fits(name, value)})
+    except ValidationError as error:
+        raise Malformed.from_validation(error) from error
+
+
+_ABOUT_PEOPLE: Final[Mapping[str, TypeAdapter[Any]]] = {  # each of another type
+    name: TypeAdapter(form)
+    for name, form in {
+        "customer_id": Identifier,
+        "account_id": Identifier,
+        "email": Email,
+        "phone": Phone,
+        "name": ShortText,
+        "locale": Language,
+        "language": Language,
+        "touchpoint": ShortText,
+    }.items()
+}
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether a field is worth keeping: what is said about people, only in the form that it needs."""
+    form = _ABOUT_PEOPLE.get(name)
+    if form is None:
+        return True
+    try:
+        form.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _attributes(told: Mapping[str, Any]) -> dict[str, str]:  # JSON of any shape
+    """What else is known of somebody, as text; nested and empty values are left out."""
+    texts = {_printable(name)[:LONGEST_NAME]: _text(value) for name, value in told.items()}
+    kept = [(name, text[:LONGEST_ATTRIBUTE]) for name, text in texts.items() if name and text]
+    return dict(kept[:MOST_ATTRIBUTES])
+
+
+def _segments(sent: dict[str, str], attributes: Mapping[str, str], options: SourceOptions) -> dict[str, str]:
+    """What the answer is grouped by: the business's own word wins."""
+    taken = {key: attributes[name] for key, name in options.segment_by.items() if name in attributes}
+    cut = {key: _printable(text)[:LONGEST_SEGMENT_VALUE].strip() for key, text in (sent | taken).items()}
+    return {key: text for key, text in cut.items() if text} | options.segments
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable()).strip()

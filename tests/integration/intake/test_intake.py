@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -16,80 +16,28 @@ import pytest
 from httpx2 import ASGITransport, AsyncClient
 
 from schemas.erasure import Erasure
-from schemas.personal_data import PersonalData
-from schemas.response import Response
-from schemas.topics import CONSENTS, ERASURES, RESPONSES
+from schemas.topics import CONSENTS, ERASURES
 from services.chassis.business import Business
 from services.chassis.dead_letters import read_letter
 from services.chassis.failures import Transient
-from services.chassis.frame import Frame, open_frame
-from services.chassis.keyring import Erased, Identity, Keyring
-from services.chassis.lifecycle import Assembly
+from services.chassis.keyring import Erased, Identity
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.positions import Positions
-from services.chassis.records import Cause, Outgoing, outgoing
-from services.chassis.settings import SealedSettings
+from services.chassis.records import Cause, outgoing
 from services.chassis.sql import Database, Transaction, open_database
-from services.chassis.sql_service import database_url, wanted_topics
+from services.chassis.sql_service import database_url
 from services.chassis.topic_admin import open_topic_admin, wanted_inbound
-from services.intake import READS, WRITES, commands, handlers
-from services.intake.app import intake
+from services.intake import commands, handlers
 from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.door import Door
 from services.intake.handlers import Inbound
 from services.intake.importing import Import
 from services.intake.metrics import INTAKE_METRICS
-from services.intake.settings import IntakeSettings
-from tests.support.clocks import ManualClock
 from tests.support.hosting import hosted
+from tests.support.intake import World
 from tests.support.topics import reading
 
 ANSWER = {"score": 9, "channel": "website", "email": "a@example.org", "comment": "fine", "segments": {"plan": "pro"}}
-
-
-@dataclass
-class World:
-    frame: Frame
-    keyring: Keyring
-    clock: ManualClock
-    settings: IntakeSettings
-    business: Business
-    token: str
-
-    def intake(self) -> AbstractAsyncContextManager[Assembly]:
-        return intake(self.settings, self.business, self.clock)
-
-    @property
-    def auth(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
-
-    async def publish(self, topic: str, *values: bytes, headers: tuple[tuple[str, bytes], ...] = ()) -> None:
-        await self.frame.publisher.publish([Outgoing(topic, b"k", b"k", value, headers) for value in values])
-
-    async def answers(self, number: int) -> list[Response]:
-        async with reading(self.frame.kafka, RESPONSES.name) as reader:
-            records = await reader.count(number)
-            return [RESPONSES.decode(raw.headers, raw.value) for raw in records]
-
-    async def opened(self, answer: Response) -> PersonalData:
-        assert answer.sealed
-        content = await self.keyring.open(answer.sealed)
-        assert not isinstance(content, Erased)
-        return PersonalData.model_validate_json(content)
-
-    async def channels(self, *names: str) -> None:
-        await commands.create_channels(self.settings, self.clock, names)
-
-
-@pytest.fixture
-async def world(
-    sealed_settings: SealedSettings, keyring: Keyring, clock: ManualClock, business: Business
-) -> AsyncIterator[World]:
-    settings = IntakeSettings(**sealed_settings.model_dump())
-    _, token = await commands.create_key(settings, clock, "default", "test")
-    topics = wanted_topics(READS, WRITES, settings.partitions)
-    async with open_frame("test", settings, clock, Metrics(CHASSIS_METRICS), topics) as frame:
-        yield World(frame, keyring, clock, settings, business, token)
 
 
 async def post(client: AsyncClient, world: World, body: Any, **headers: str) -> Any:

@@ -14,7 +14,10 @@ from standardwebhooks import Webhook
 
 from schemas.task import Note
 from services.chassis.failures import Halt, Malformed
-from services.intake.sources.crm import ID, SIGNATURE, TIMESTAMP, parse, parse_secret, verify
+from services.intake.sources.crm import parse, parse_secret, verify
+from services.intake.sources.proofs import WEBHOOK_ID as ID
+from services.intake.sources.proofs import WEBHOOK_SIGNATURE as SIGNATURE
+from services.intake.sources.proofs import WEBHOOK_TIMESTAMP as TIMESTAMP
 from services.intake.sources.source import Unverified
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)

@@ -1,0 +1,212 @@
+"""Calls of sources: verified on the raw bytes, parsed, and let in through the one door; 2xx once all of it is durable.
+
+What is signed and cannot be used as it is becomes a dead letter, and the source is told that we have it: most of them
+would try the same again for a day and then stop calling. It goes in once the business file says how.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid4, uuid5
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from schemas.consent import Consent
+from schemas.contract import LONGEST_IDENTIFIER
+from schemas.malformed import Malformed
+from schemas.topics import CONSENTS
+from services.chassis import tracing
+from services.chassis.keyring import Identity
+from services.chassis.problems import FieldError, Problem
+from services.chassis.records import Cause, Raw, outgoing
+from services.chassis.web import body_of
+from services.intake.domain import Arrival
+from services.intake.sources.catalogue import ADAPTERS
+from services.intake.sources.source import Answered, Call, OptedOut, Unverified
+
+if TYPE_CHECKING:
+    from schemas.consent import Purpose
+    from services.chassis.dead_letters import DeadLetters
+    from services.chassis.frame import Frame
+    from services.chassis.metrics import Metrics
+    from services.intake.door import Door
+    from services.intake.metrics import AnyMetric
+    from services.intake.settings import IntakeSettings
+    from services.intake.sources.source import Said, SourceOptions
+
+CALLS: Final = "nps.calls"
+"""Where dead letters of calls are found: `nps.calls.dlq`. There is no topic of this name."""
+
+LETTERS: Final = UUID("5d0d6f3c-0e0c-5a4f-9a55-33b1a6b1c7de")
+"""Namespace of the ids of dead letters that calls become (RFC 9562 §5.5)."""
+
+HEADERS_KEPT: Final = frozenset({"content-type", "webhook-id", "webhook-timestamp"})
+"""Of a call that is kept: enough to read it again, and nothing that proves who somebody is."""
+
+
+class CallTaken(BaseModel):
+    """What became of a call: answers that are in, and what cannot be used as it is and is kept."""
+
+    accepted: int
+    kept: int = 0
+    errors: list[FieldError] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One configured source of a tenant."""
+
+    tenant: str
+    name: str
+    options: SourceOptions
+    vendor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What the route of sources needs."""
+
+    frame: Frame
+    door: Door
+    letters: DeadLetters
+    settings: IntakeSettings
+
+    async def on_call(self, request: Request) -> Response:
+        """Takes in what a source tells us."""
+        source = self._source(request.path_params["tenant"], request.path_params["source"])
+        call = Call.of(request.headers, await body_of(request), request.query_params, str(request.url))
+        now = self.frame.clock.now()
+        try:
+            self._verify(source, call, now)
+        except Unverified as error:
+            self._count(source, "refused")
+            raise Problem(HTTPStatus.UNAUTHORIZED, "signature", str(error)) from error
+        taken = await self.take(source, call, now, request.headers.get(tracing.HEADER))
+        self._count(source, "kept" if taken.kept else "accepted")
+        return Response(taken.model_dump_json(exclude_none=True), HTTPStatus.ACCEPTED, media_type="application/json")
+
+    async def probed(self, request: Request) -> Response:
+        """Some vendors ask whether anybody is there before they begin to call."""
+        self._source(request.path_params["tenant"], request.path_params["source"])
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def take(self, source: Source, call: Call, now: datetime, traceparent: str | None = None) -> CallTaken:
+        """Lets in what a verified call says; what cannot be used is kept as a dead letter.
+
+        Raises:
+            Transient: if nothing can be accepted now.
+        """
+        faults, accepted = [], 0
+        try:
+            said = ADAPTERS[source.vendor].parse(call, source.options)
+            refused = await self._let_in(source, said, now, traceparent)
+            accepted = len(said) - len(refused)
+            faults = [fault for error in refused for fault in error.faults]
+        except Malformed as error:
+            faults = error.faults
+        if not faults:
+            return CallTaken(accepted=accepted)
+        await self.letters.write(
+            _raw(source, call, now), Malformed(faults), attempts=1, now=now, letter=_letter_of(source, call)
+        )
+        errors = [FieldError(field=fault.field, reason=fault.reason) for fault in faults]
+        return CallTaken(accepted=accepted, kept=1, errors=errors)
+
+    def _source(self, tenant: str, name: str) -> Source:
+        try:
+            options = self.door.sections.of(tenant).sources[name]
+        except (Malformed, KeyError) as error:
+            raise Problem(HTTPStatus.NOT_FOUND, "not-found", "no such source in the business file") from error
+        return Source(tenant, name, options, options.vendor)
+
+    def _verify(self, source: Source, call: Call, now: datetime) -> None:
+        """One of the secrets that hold must fit; the reason is that of the newest, which stands first."""
+        secrets = self.settings.secrets_of(source.tenant, source.name)
+        if not secrets:
+            raise Unverified(f"NPS_SOURCE_SECRETS has none for {source.tenant}/{source.name}")
+        reasons = []
+        for secret in secrets:
+            try:
+                ADAPTERS[source.vendor].verify(call, source.options, secret, now)
+            except Unverified as error:
+                reasons.append(error)
+            else:
+                return
+        raise reasons[0]
+
+    async def _let_in(
+        self, source: Source, said: Sequence[Said], now: datetime, traceparent: str | None
+    ) -> list[Malformed]:
+        arrivals = [_arrival(source, item, now, traceparent) for item in said if isinstance(item, Answered)]
+        results = await self.door.admit(arrivals, now)
+        await self._withdraw_consent(source, [item for item in said if isinstance(item, OptedOut)], now, traceparent)
+        return [result for result in results if isinstance(result, Malformed)]
+
+    async def _withdraw_consent(
+        self, source: Source, gone: Sequence[OptedOut], now: datetime, traceparent: str | None
+    ) -> None:
+        consents = [
+            _withdrawn(source, one, purpose, subject, now)
+            for one in gone
+            for subject in await self._subjects(source, one)
+            for purpose in one.purposes
+        ]
+        cause = Cause("intake", now, traceparent)
+        await self.frame.publisher.publish([outgoing(CONSENTS, each, str(uuid4()), cause) for each in consents])
+
+    async def _subjects(self, source: Source, one: OptedOut) -> list[str]:
+        """One for each identifier, whether or not they are linked yet."""
+        identity = Identity(one.customer_id, one.email, one.phone)
+        known = await self.door.keyring.identify(source.tenant, identity)
+        return [value for value, _ in known.identifiers] if known else []
+
+    def _count(self, source: Source, outcome: str) -> None:
+        metrics: Metrics[AnyMetric] = self.frame.metrics
+        metrics.count("nps_webhook_calls_total", source=source.vendor, outcome=outcome)
+
+
+def _withdrawn(source: Source, one: OptedOut, purpose: Purpose, subject: str, now: datetime) -> Consent:
+    return Consent(
+        tenant=source.tenant,
+        subject=subject,
+        purpose=purpose,
+        granted=False,
+        source=source.vendor,
+        at=min(one.at or now, now),
+    )
+
+
+def _arrival(source: Source, item: Answered, now: datetime, traceparent: str | None) -> Arrival:
+    """Ids of two sources may be the same: each stands behind its source's name, or is hashed with it if too long."""
+    own = item.submission.response_id
+    named = f"{source.name}:{own}" if own else None
+    event = f"answer|{own}" if own else f"event|{item.event_id or uuid4()}"
+    fits = named is None or len(named) <= LONGEST_IDENTIFIER
+    return Arrival(
+        submission=item.submission.model_copy(update={"response_id": named if fits else None}),
+        tenant=source.tenant,
+        channel=item.submission.channel,
+        received_at=now,
+        identity=f"source|{source.name}|{event}",
+        source=source.name,
+        traceparent=traceparent,
+    )
+
+
+def _letter_of(source: Source, call: Call) -> UUID:
+    """The same for a call that comes again."""
+    return uuid5(LETTERS, f"{source.tenant}/{source.name}|{call.body.hex()}")
+
+
+def _raw(source: Source, call: Call, now: datetime) -> Raw:
+    """A call in the form that dead letters keep."""
+    kept = tuple((name, value.encode()) for name, value in call.headers.items() if name in HEADERS_KEPT)
+    key = json.dumps([source.tenant, source.name]).encode()
+    return Raw(CALLS, 0, 0, now, key, call.body, kept)

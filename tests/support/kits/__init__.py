@@ -1,0 +1,1 @@
+"""What the conformance suite needs to know of each vendor: one module each, with its KIT."""

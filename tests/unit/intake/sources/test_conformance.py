@@ -1,0 +1,118 @@
+"""What every source must do with good calls, forged ones and nonsense: one table over all of them.
+
+Whatever the bytes, who cannot prove to be the vendor is `Unverified`, and what a vendor cannot have meant is
+`Malformed`: nothing else is ever raised.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from importlib import import_module
+
+import pytest
+
+from schemas.malformed import Malformed
+from services.intake.sources.catalogue import ADAPTERS
+from services.intake.sources.source import Answered, Call, Unverified
+from tests.support.kits.kit import NOW, Kit, with_header, without
+from tests.support.mutations import mutated_body, mutated_headers
+
+KITS: dict[str, Kit] = {name: import_module(f"tests.support.kits.{name}").KIT for name in ADAPTERS}
+MUTATIONS = 300
+
+
+GOOD = [
+    pytest.param(kit, body, id=f"{name}-{title}") for name, kit in KITS.items() for title, body in kit.recorded.items()
+]
+
+
+def forged(kit: Kit) -> dict[str, tuple[Call, bool]]:
+    """Calls by what is wrong with them, and whether they are believed all the same."""
+    body = next(iter(kit.recorded.values()))
+    good = kit.call(body)
+    proof = good.headers[kit.proof]
+    table = {
+        "tampered body": (replace(good, body=body.replace(b"9", b"8") + b" "), not kit.signs_body),
+        "wrong key": (kit.call(body, secret=kit.other_secret), False),
+        "missing": (without(good, kit.proof), False),
+        "empty": (with_header(good, kit.proof, ""), False),
+        "junk beside it": (with_header(good, kit.proof, f"v1,junk {proof} ,,,"), kit.takes_several),
+        "not ASCII": (with_header(good, kit.proof, "Ünterschrift ١٢٣ 签名"), False),
+        "bad base64": (with_header(good, kit.proof, proof[:-3] + "!?*"), False),
+        "8 KB": (with_header(good, kit.proof, "v1,QUFB " * 1024), False),
+        "cut short": (with_header(good, kit.proof, proof[:-4]), False),
+    }
+    if kit.time:
+        sent = good.headers[kit.time]
+        table |= {
+            "tampered time": (with_header(good, kit.time, sent[:-1] + str(9 - int(sent[-1]))), False),
+            "old": (kit.call(body, at=NOW - timedelta(minutes=5, seconds=1)), False),
+            "old, but not too old": (kit.call(body, at=NOW - timedelta(minutes=5)), True),
+            "future": (kit.call(body, at=NOW + timedelta(minutes=5, seconds=1)), False),
+            "no time": (without(good, kit.time), False),
+            "no number": (with_header(good, kit.time, "yesterday"), False),
+        }
+    if kit.id:
+        table |= {
+            "tampered id": (with_header(good, kit.id, "another"), False),
+            "no id": (without(good, kit.id), False),
+        }
+    return table
+
+
+FORGED = [
+    pytest.param(kit, call, believed, id=f"{name}-{title}")
+    for name, kit in KITS.items()
+    for title, (call, believed) in forged(kit).items()
+]
+
+
+@pytest.mark.parametrize(("kit", "body"), GOOD)
+def test_a_recorded_call_is_believed_and_understood(kit: Kit, body: bytes) -> None:
+    options, call = kit.parsed_options(), kit.call(body)
+    kit.adapter.verify(call, options, kit.secret, NOW)
+    kit.adapter.parse(call, options)
+
+
+@pytest.mark.parametrize(("kit", "call", "believed"), FORGED)
+def test_a_forged_call_is_refused(kit: Kit, call: Call, *, believed: bool) -> None:
+    if believed:
+        kit.adapter.verify(call, kit.parsed_options(), kit.secret, NOW)
+    else:
+        with pytest.raises(Unverified):
+            kit.adapter.verify(call, kit.parsed_options(), kit.secret, NOW)
+
+
+@pytest.mark.parametrize("kit", KITS.values(), ids=KITS)
+def test_the_same_call_says_the_same_again(kit: Kit) -> None:
+    for body in kit.recorded.values():
+        assert kit.adapter.parse(kit.call(body), kit.parsed_options()) == kit.adapter.parse(
+            kit.call(body), kit.parsed_options()
+        )
+
+
+@pytest.mark.parametrize("kit", KITS.values(), ids=KITS)
+def test_nonsense_is_unverified_or_malformed_and_nothing_else(kit: Kit) -> None:
+    chance, options = random.Random(kit.vendor), kit.parsed_options()
+    for body in kit.recorded.values():
+        for _ in range(MUTATIONS):
+            call = kit.call(mutated_body(chance, body))
+            with suppress(Malformed):
+                kit.adapter.parse(call, options)
+            with suppress(Unverified):
+                kit.adapter.verify(replace(call, headers=mutated_headers(chance, call.headers)), options, "x" * 8, NOW)
+
+
+@pytest.mark.parametrize("kit", KITS.values(), ids=KITS)
+def test_what_a_business_says_of_a_source_holds_for_all_its_answers(kit: Kit) -> None:
+    said = {"channel": "event", "touchpoint": "fair", "survey_id": "fair-2026", "test": True}
+    options = kit.parsed_options(**said, segments={"booth": "7"})
+    parsed = [item for body in kit.recorded.values() for item in kit.adapter.parse(kit.call(body), options)]
+    answers = [item.submission for item in parsed if isinstance(item, Answered)]
+    assert answers, "nothing recorded is an answer"
+    for each in answers:
+        assert {name: getattr(each, name) for name in said} == said
+        assert each.segments["booth"] == "7"
