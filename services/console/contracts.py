@@ -18,15 +18,23 @@ from pydantic import BaseModel, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from schemas import asyncapi
 from schemas.generate import BUSINESS_FILE, DOCUMENTS, HINT, as_json
-from schemas.json_schema import DIALECT, Schema, plain_schema
+from schemas.json_schema import DIALECT, TYPES, Schema, name_of, plain_schema
 from services.chassis.business import DEFAULTS, TENANTS, WILDCARD, Section
 from services.chassis.settings import FILE_SUFFIX, PREFIX, SealedSettings, ServiceSettings, SqlSettings
-from services.console import references
+from services.console import api_pages, references
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = Path("docs") / "reference"
 SERVICES: Final = ("intake", "scoring", "routing", "delivery", "outreach", "monitor", "console")
+
+APIS: Final = {
+    "intake": "services.intake.routes",
+    "outreach": "services.outreach.rest",
+    "scoring": "services.scoring.web",
+}
+"""Services that others call, and the module that describes each. Outside callers see no other HTTP."""
 
 _SHARED: Final[tuple[tuple[type[ServiceSettings], str], ...]] = (
     (ServiceSettings, "Every service"),
@@ -58,10 +66,15 @@ class _Group:
 def generated() -> dict[Path, str]:
     """Every generated file and what it must hold."""
     groups = tuple(_groups())
+    offered = {name: importlib.import_module(module).openapi() for name, module in APIS.items()}
+    payloads = {name_of(model): plain_schema(model) for model in TYPES}
     return {
         ROOT / REFERENCE / "settings.md": _reference(groups),
         ROOT / REFERENCE / "topics.md": references.topics(),
         ROOT / REFERENCE / "commands.md": references.commands(),
+        ROOT / REFERENCE / "http.md": api_pages.http_page(offered),
+        ROOT / REFERENCE / "events.md": api_pages.events_page(asyncapi.document(), payloads),
+        **{ROOT / REFERENCE / "openapi" / f"{name}.json": as_json(document) for name, document in offered.items()},
         ROOT / ".env.example": _example(groups),
         ROOT / "schemas" / DOCUMENTS / BUSINESS_FILE: as_json(business_schema()),
     }

@@ -39,6 +39,11 @@ def rest(desk: TaskDesk, settings: ServiceSettings, ops: Sequence[BaseRoute]) ->
     return api
 
 
+def openapi() -> dict[str, Any]:  # an OpenAPI document
+    """What outreach offers, without a service behind it."""
+    return rest(TaskDesk.__new__(TaskDesk), ServiceSettings(), ()).openapi()
+
+
 def _add_reading(api: FastAPI, desk: TaskDesk) -> None:
     @api.get("/v1/tasks", response_model=TaskPage, responses=problems(401, 422, 503), operation_id="listTasks")
     async def list_tasks(wanted: Annotated[TaskFilter, Query()]) -> Response:

@@ -208,11 +208,14 @@ async def _make_topic(bootstrap: str, name: str) -> None:
 
 
 def _together(folders: list[Path]) -> Path:
-    """The state of several processes, each of which holds other partitions, as that of one."""
+    """The state of several processes, each of which holds other partitions, as that of one.
+
+    One that had a partition for a moment only has left a little of it behind: the larger state is the whole one.
+    """
     first, *others = folders
     for other in others:
         for partition in other.iterdir():
-            if any(partition.iterdir()):
+            if _size(partition) > _size(first / partition.name):
                 shutil.rmtree(first / partition.name, ignore_errors=True)
                 shutil.move(partition, first / partition.name)
     return first
