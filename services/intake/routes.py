@@ -66,6 +66,12 @@ def web_app(api: Api, webhooks: Webhooks, calls: Calls, ops: Sequence[BaseRoute]
         app.add_api_route(
             path, endpoint, methods=["POST"], operation_id=operation, openapi_extra=described, response_model=None
         )
+    _add_sources(app, calls)
+    app.openapi = partial(_document, app)  # type: ignore[method-assign]  # FastAPI's own way to complete the document
+    return app
+
+
+def _add_sources(app: FastAPI, calls: Calls) -> None:
     called = {"parameters": [_path_name("tenant"), _path_name("source")]}
     app.add_api_route(
         CALLED,
@@ -84,8 +90,6 @@ def web_app(api: Api, webhooks: Webhooks, calls: Calls, ops: Sequence[BaseRoute]
         response_model=None,
         include_in_schema=False,
     )
-    app.openapi = partial(_document, app)  # type: ignore[method-assign]  # FastAPI's own way to complete the document
-    return app
 
 
 def openapi() -> Described:
