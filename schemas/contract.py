@@ -60,7 +60,9 @@ def _storable(text: str) -> str:
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """A point in time with its offset given; kept and written in UTC."""
 
-Tenant = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+TENANT_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+Tenant = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 """One business or brand. Lower case, so that it may stand in topics, hosts and file names."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]

@@ -74,6 +74,15 @@ class Topic(Generic[P]):
         """The part of the key that decides the partition (see `partition_of`)."""
         return join_key(_values(payload, self.meets_by or self.key))
 
+    def bears(self, key: bytes | None, headers: cloudevents.Headers, value: bytes | None) -> bool:
+        """Whether a record has a key of this topic's form and says its type: what does not, a stranger wrote."""
+        try:
+            parts = split_key(key or b"")
+        except Malformed:
+            return False
+        said = cloudevents.first_header(headers, "ce_type")
+        return len(parts) == len(self.key) and (value is None or said == self.event_type)
+
     def decode(self, headers: cloudevents.Headers, value: bytes | None) -> P:
         """The payload of a record; after this nobody checks types again.
 

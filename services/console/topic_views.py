@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -58,9 +59,11 @@ async def changes(kafka: Kafka, topic: Topic[C], wanted: Callable[[C], bool]) ->
 
 
 def _take(found: dict[bytes | None, C], topic: Topic[C], raw: Raw) -> None:
+    """Takes a record over; one that nobody can read takes nothing away."""
     if raw.value is None:
         found.pop(raw.key, None)
-    else:
+        return
+    with suppress(Malformed):
         found[raw.key] = topic.decode(raw.headers, raw.value)
 
 
@@ -99,8 +102,16 @@ async def trace(kafka: Kafka, tenant: str, response_id: str) -> list[Step]:
 
 def _step(topic: Topic[Any], raw: Raw) -> Step:
     written = first_header(raw.headers, "ce_time")
-    at = datetime.fromisoformat(written) if written else raw.at
-    return Step(at, topic.name, _told(topic, raw), trace_id(raw.traceparent))
+    return Step(_moment(written) or raw.at, topic.name, _told(topic, raw), trace_id(raw.traceparent))
+
+
+def _moment(written: str | None) -> datetime | None:
+    """When an event says it was written; none if it says nothing that is a time with its offset."""
+    try:
+        moment = datetime.fromisoformat(written or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _told(topic: Topic[Any], raw: Raw) -> str:

@@ -164,5 +164,5 @@ def fold(view: View, raw: Raw) -> None:
 
 def _is_shown(key: bytes) -> bool:
     """Whether a tally is of a series the page shows, told from its key: most of the topic is not decoded."""
-    _generation, _tenant, _segment, series, *_cell = split_key(key)
-    return series == SERIES
+    parts = split_key(key)
+    return len(parts) == len(TALLIES.key) and parts[TALLIES.key.index("series")] == SERIES

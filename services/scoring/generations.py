@@ -17,13 +17,15 @@ async def announced(kafka: Kafka) -> list[Generation]:
 
     Raises:
         Transient: if Kafka fails.
-        Malformed: if it was not us who said it.
+        Malformed: if one of ours cannot be read.
     """
     found: dict[bytes, Generation] = {}
     async with open_reader(kafka) as reader:
         await reader.assign([GENERATIONS.name])
         async for raw in reader.to_end():
             key = raw.key or b""
+            if not GENERATIONS.bears(raw.key, raw.headers, raw.value):
+                continue
             if raw.value is None:
                 found.pop(key, None)
             else:

@@ -29,6 +29,8 @@ RECORDS_A_TRANSACTION: Final = 500
 TOPICS: Final[tuple[Topic[Any], ...]] = (GENERATIONS, PEOPLE, TALLIES)  # payloads of any type
 """In the order in which they are gone through; what is left over stands on the last of them."""
 
+_BY_NAME: Final = {topic.name: topic for topic in TOPICS}
+
 Writer = tuple[Series, int]
 """Which tally wrote a record: its series, and the partition it counts."""
 
@@ -46,7 +48,8 @@ async def written(kafka: Kafka) -> set[str]:
     async with open_reader(kafka) as reader:
         await reader.assign([GENERATIONS.name, TALLIES.name])
         async for raw in reader.to_end():
-            stands[raw.topic, raw.key] = raw.value is not None
+            if _BY_NAME[raw.topic].bears(raw.key, raw.headers, raw.value):
+                stands[raw.topic, raw.key] = raw.value is not None
     return {split_key(key or b"")[0] for (_, key), there in stands.items() if there}
 
 
@@ -107,13 +110,17 @@ class Pruning:
             await reader.assign([topic.name])
             async for raw in reader.to_end():
                 seen += 1
-                if raw.value is not None and split_key(raw.key or b"")[0] == self._generation:
+                if raw.value is not None and self._is_of_it(topic, raw):
                     await self._end(raw)
                 if seen % RECORDS_A_TRANSACTION == 0:
                     self._tell(seen, of)
             for writer in list(self._waiting):
                 await self._flush(writer)
         self._tell(of, of)
+
+    def _is_of_it(self, topic: Topic[Any], raw: Raw) -> bool:  # whatever the payload
+        ours = topic.bears(raw.key, raw.headers, raw.value)
+        return ours and split_key(raw.key or b"")[0] == self._generation
 
     async def _end(self, raw: Raw) -> None:
         writer, meets_by = _writer(raw)

@@ -7,21 +7,22 @@ has read it already (docs/decisions/0005-windows.md). Which partitions to publis
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from schemas.malformed import Malformed
 from schemas.tally import Series
-from schemas.topic import join_key, partition_of, split_key
+from schemas.topic import Topic, join_key, partition_of, split_key
 from schemas.topics import GENERATIONS, SCORES, TALLIES
 from services.chassis.failures import Halt, Transient
+from services.chassis.logs import logger
 from services.scoring.board import Board
 from services.scoring.book import Book
 from services.scoring.standing_generations import Generations
-from services.scoring.tally_records import is_tally
 from services.scoring.windows import SegmentCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from services.chassis.reading import Reader
     from services.chassis.records import Raw
@@ -31,7 +32,10 @@ A_STEP: Final = 50
 """Records after which others get their turn: pages are served on the same loop."""
 MOST_UNREAD_BYTES: Final = 32 * 1024 * 1024
 
-READ: Final = (TALLIES.name, GENERATIONS.name, SCORES.name)
+_OURS: Final[Mapping[str, Topic[Any]]] = {topic.name: topic for topic in (TALLIES, GENERATIONS, SCORES)}
+READ: Final = tuple(_OURS)
+
+_log = logger("shelf")
 
 Place = tuple[str, int]
 """Topic and number of a partition."""
@@ -60,17 +64,17 @@ class Shelf:
         self._books = {place: Book(place, self._knows) for topic, place in self._ends_at_start if topic == TALLIES.name}
 
     async def turn(self, reader: Reader) -> None:
-        """Takes over what has come.
+        """Takes over what has come; what strangers wrote is passed over.
 
         Raises:
-            Halt: if a record cannot be one of ours.
+            Halt: if a record of ours cannot be read.
             Transient: if Kafka fails.
         """
         for number, raw in enumerate(await reader.more(timeout_ms=POLL_MS), start=1):
             try:
                 self._take(raw)
             except (Malformed, ValueError) as error:
-                # nobody but scoring writes here: this is not ours to pass over
+                # it says that it is ours: to pass over it would be to show a wrong number
                 raise Halt(f"{raw.topic}[{raw.partition}] at {raw.offset}: {error}") from error
             if number % A_STEP == 0:
                 await asyncio.sleep(0)
@@ -132,9 +136,9 @@ class Shelf:
         return book.of(series).get((tenant, segment)) or SegmentCounts()
 
     def _take(self, raw: Raw) -> None:
-        if raw.topic == TALLIES.name:
-            if raw.value is not None and not is_tally(raw.headers):
-                raise Malformed.of("ce_type", f"this topic carries {TALLIES.event_type}")
+        if not _OURS[raw.topic].bears(raw.key, raw.headers, raw.value):
+            _log.error("record.unreadable", topic=raw.topic, partition=raw.partition, offset=raw.offset)
+        elif raw.topic == TALLIES.name:
             self._books[raw.partition].note(raw.key or b"", raw.offset, raw.value)
         elif raw.topic == SCORES.name:
             self.board.put(raw.partition, split_key(raw.key or b""), raw.value)

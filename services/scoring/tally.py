@@ -25,6 +25,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from schemas.contract import TENANT_PATTERN
 from services.chassis.failures import Malformed
 from services.scoring.cells import BUCKET_S, SCORES, Slots
 from services.scoring.names import Names
@@ -41,7 +42,7 @@ ANSWER: Final = b"A"
 class Answer(msgspec.Struct, gc=False):
     """The fields of a Response that counting needs; the rest is passed over undecoded."""
 
-    tenant: str
+    tenant: Annotated[str, Meta(pattern=TENANT_PATTERN)]
     response_id: str
     revision: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     op: str

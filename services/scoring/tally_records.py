@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Final, Literal
 
@@ -10,7 +9,6 @@ import msgspec
 
 from schemas.malformed import Malformed
 from schemas.tally import Series
-from schemas.topics import TALLIES
 from services.scoring.windows import COARSE_MINUTES, FINE_MINUTES, MINUTES_A_DAY, SCORES, CellContent
 
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -38,12 +36,6 @@ class Cell(msgspec.Struct, gc=False):
 
 
 _decoder: Final = msgspec.json.Decoder(Cell)
-_TYPE: Final = TALLIES.event_type.encode()
-
-
-def is_tally(headers: Iterable[tuple[str, bytes]]) -> bool:
-    """Whether a record says that it is a tally."""
-    return next((content for name, content in headers if name == "ce_type"), None) == _TYPE
 
 
 def decode(value: bytes) -> Cell:

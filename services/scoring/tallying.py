@@ -220,9 +220,9 @@ class Tallying:
         """A dead letter, unless a run before this one wrote it: a rebuild writes none.
 
         Raises:
-            Halt: if it is one of our own, which nobody else may have written.
+            Halt: if it is one of our own, and so would be missing from what is counted.
         """
-        if not self._kind.dense:
+        if not self._kind.dense and self._kind.topic.bears(raw.key, raw.headers, raw.value):
             raise Halt(f"{raw.topic}[{raw.partition}] at {raw.offset}: {error}") from error
         if raw.offset >= source.written_letters_before:
             letter = await self._dead_letters.write(raw, error, attempts=1, now=self._clock.now())

@@ -145,9 +145,9 @@ class Verification:
         there: set[Segment] = set()
         await reader.assign([TALLIES.name])
         async for raw in reader.to_end():
-            generation, tenant, segment, *_ = split_key(raw.key or b"")
-            if generation == self._wanted.generation and self._wanted.tenant in {None, tenant}:
-                there.add((tenant, segment))
+            place = self._place(raw)
+            if place is not None and self._wanted.tenant in {None, place.tenant}:
+                there.add((place.tenant, place.segment))
         if self._wanted.segments:
             there = {one for one in there if one[1] in self._wanted.segments}
         if not there:
@@ -185,6 +185,8 @@ class Verification:
 
     def _place(self, raw: Raw) -> Place | None:
         """The cell a record is about, if it is of our generation."""
+        if not TALLIES.bears(raw.key, raw.headers, raw.value):
+            return None
         generation, tenant, segment, series, day, partition = split_key(raw.key or b"")
         if generation != self._wanted.generation:
             return None
