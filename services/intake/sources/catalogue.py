@@ -9,10 +9,35 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from services.intake.sources import delighted, typeform
+from services.intake.sources import (
+    asknicely,
+    delighted,
+    formbricks,
+    google_forms,
+    jotform,
+    retently,
+    satismeter,
+    survicate,
+    tally,
+    typeform,
+    wootric,
+)
 from services.intake.sources.source import Call, Said
 
-AnyOptions = Annotated[delighted.Options | typeform.Options, Field(discriminator="vendor")]
+AnyOptions = Annotated[
+    asknicely.Options
+    | delighted.Options
+    | formbricks.Options
+    | google_forms.Options
+    | jotform.Options
+    | retently.Options
+    | satismeter.Options
+    | survicate.Options
+    | tally.Options
+    | typeform.Options
+    | wootric.Options,
+    Field(discriminator="vendor"),
+]
 """A source in the business file: `vendor` tells which kind."""
 
 
@@ -25,6 +50,15 @@ class Adapter:
 
 
 ADAPTERS: Final = {
+    "asknicely": Adapter(asknicely.verify, asknicely.parse),
     "delighted": Adapter(delighted.verify, delighted.parse),
+    "formbricks": Adapter(formbricks.verify, formbricks.parse),
+    "google_forms": Adapter(google_forms.verify, google_forms.parse),
+    "jotform": Adapter(jotform.verify, jotform.parse),
+    "retently": Adapter(retently.verify, retently.parse),
+    "satismeter": Adapter(satismeter.verify, satismeter.parse),
+    "survicate": Adapter(survicate.verify, survicate.parse),
+    "tally": Adapter(tally.verify, tally.parse),
     "typeform": Adapter(typeform.verify, typeform.parse),
+    "wootric": Adapter(wootric.verify, wootric.parse),
 }

@@ -123,6 +123,46 @@ VendorMoment = Annotated[AwareDatetime, BeforeValidator(_no_boolean)]
 """ISO 8601, or seconds since 1970 as a number or text (milliseconds where they are too many for seconds)."""
 
 
+VendorAttributes = Annotated[dict[str, Any], BeforeValidator(lambda value: value if isinstance(value, dict) else {})]
+"""What else is known of somebody: an object of any shape, or whatever a vendor writes instead of an empty one."""
+
+_SCORE: Final[TypeAdapter[int]] = TypeAdapter(VendorScore)
+_MOMENT: Final[TypeAdapter[datetime]] = TypeAdapter(VendorMoment)
+
+
+def points(value: object, field: str) -> int:
+    """The score, where a vendor's own model cannot say which of many answers is the one.
+
+    Raises:
+        Malformed: naming the field.
+    """
+    try:
+        return _SCORE.validate_python(value)
+    except ValidationError as error:
+        raise Malformed.of(field, "must be a whole number from 0 to 10") from error
+
+
+def moment(value: object, field: str) -> datetime | None:
+    """A time, in the same place; none if there is none.
+
+    Raises:
+        Malformed: naming the field.
+    """
+    if value in (None, ""):
+        return None
+    try:
+        return _MOMENT.validate_python(value)
+    except ValidationError as error:
+        raise Malformed.of(field, "must be a time with its offset, or seconds since 1970") from error
+
+
+def words(value: object) -> str | None:
+    """What somebody wrote, also where it came as a number; none if it is nothing, or neither."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
 def answer(options: SourceOptions, channel: str, **said: Any) -> Submission:  # fields of a submission, checked here
     """An answer out of what a vendor said, with what the business says of this source.
 
@@ -142,7 +182,7 @@ def answer(options: SourceOptions, channel: str, **said: Any) -> Submission:  # 
     }
     fields |= {name: value for name in ("survey_id", "touchpoint") if (value := getattr(options, name))}
     try:
-        return Submission.model_validate({name: value for name, value in fields.items() if _fits(name, value)})
+        return Submission.model_validate({name: value for name, value in fields.items() if fits(name, value)})
     except ValidationError as error:
         raise Malformed.from_validation(error) from error
 
@@ -162,7 +202,7 @@ _ABOUT_PEOPLE: Final[Mapping[str, TypeAdapter[Any]]] = {  # each of another type
 }
 
 
-def _fits(name: str, value: object) -> bool:
+def fits(name: str, value: object) -> bool:
     """Whether a field is worth keeping: what is said about people, only in the form that it needs."""
     form = _ABOUT_PEOPLE.get(name)
     if form is None:

@@ -86,6 +86,14 @@ def base64_signature(header: str, prefix: str = "", digest: str = "sha256") -> S
     return sign
 
 
+def standard_signature(body: bytes, secret: str, at: datetime) -> Headers:
+    """Standard Webhooks 1.0."""
+    name, sent = "msg_2f6b1c", str(int(at.timestamp()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.digest(key, f"{name}.{sent}.".encode() + body, "sha256")).decode()
+    return {"webhook-id": name, "webhook-timestamp": sent, "webhook-signature": f"v1,{signature}"}
+
+
 def bearer(_body: bytes, secret: str, _at: datetime) -> Headers:
     """A token of ours in a header of the vendor's choice."""
     return {"authorization": f"Bearer {secret}"}
