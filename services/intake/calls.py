@@ -81,7 +81,7 @@ class Calls:
     async def on_call(self, request: Request) -> Response:
         """Takes in what a source tells us."""
         source = self._source(request.path_params["tenant"], request.path_params["source"])
-        call = Call.of(request.headers, await body_of(request), request.query_params, str(request.url))
+        call = Call.of(request.headers, await body_of(request), request.query_params, self._address(request))
         now = self.frame.clock.now()
         try:
             self._verify(source, call, now)
@@ -118,6 +118,13 @@ class Calls:
         )
         errors = [FieldError(field=fault.field, reason=fault.reason) for fault in faults]
         return CallTaken(accepted=accepted, kept=1, errors=errors)
+
+    def _address(self, request: Request) -> str:
+        """What the source called: behind a proxy, the address seen here is another."""
+        if self.settings.public_url is None:
+            return str(request.url)
+        query = f"?{request.url.query}" if request.url.query else ""
+        return f"{self.settings.public_url}{request.url.path}{query}"
 
     def _source(self, tenant: str, name: str) -> Source:
         try:

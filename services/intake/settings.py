@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, field_validator
 
@@ -36,10 +37,24 @@ class IntakeSettings(SealedSettings):
         description='secrets of sources, JSON: {"tenant/source": "secret"}, or a list while one replaces another',
     )
 
+    public_url: str | None = Field(
+        default=None,
+        description="address under which others reach intake, without /v1; what is seen is taken if left out, "
+        "and behind a proxy that is another than the one that some sources sign",
+    )
+
     def secrets_of(self, tenant: str, source: str) -> tuple[str, ...]:
         """What a source may sign with: none means that nothing it sends is believed."""
         held = _SOURCE_SECRETS.validate_json(self.source_secrets.get_secret_value()).get(f"{tenant}/{source}", ())
         return (held,) if isinstance(held, str) else tuple(held)
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://unset")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an http or https address without query")
+        return url and url.rstrip("/")
 
     @field_validator("source_secrets")
     @classmethod
