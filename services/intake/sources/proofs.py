@@ -55,7 +55,25 @@ def check_fresh(sent: str, name: str, now: datetime) -> None:
     """
     if not is_timestamp(sent):
         raise Unverified(f"{name}: must be seconds since 1970")
-    age = now - datetime.fromtimestamp(int(sent), UTC)
+    _check_age(now - datetime.fromtimestamp(int(sent), UTC), name)
+
+
+def check_fresh_iso(sent: str, name: str, now: datetime) -> None:
+    """The same for a time in ISO 8601, with its offset.
+
+    Raises:
+        Unverified: naming the header.
+    """
+    try:
+        moment = datetime.fromisoformat(sent)
+    except ValueError as error:
+        raise Unverified(f"{name}: must be a time in ISO 8601") from error
+    if moment.tzinfo is None:
+        raise Unverified(f"{name}: must have its offset")
+    _check_age(now - moment, name)
+
+
+def _check_age(age: timedelta, name: str) -> None:
     if age > TOLERANCE:
         raise Unverified(f"{name}: more than five minutes ago")
     if -age > TOLERANCE:

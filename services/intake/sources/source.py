@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -102,6 +103,35 @@ def read(model: type[M], body: bytes) -> M:
         raise Malformed.from_validation(error) from error
 
 
+def read_list(model: type[M], body: bytes) -> list[M]:
+    """A vendor's JSON that is a list.
+
+    Raises:
+        Malformed: naming each field and the reason.
+    """
+    try:
+        return _list_of(model).validate_json(body)
+    except ValidationError as error:
+        raise Malformed.from_validation(error) from error
+
+
+@cache
+def _list_of(model: type[M]) -> TypeAdapter[list[M]]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]  # a model that is only known when it is called
+
+
+def read_part(model: type[M], part: Mapping[str, Any]) -> M:  # JSON of any shape
+    """An object within a vendor's JSON, once it is known what it is.
+
+    Raises:
+        Malformed: naming each field and the reason.
+    """
+    try:
+        return model.model_validate(part)
+    except ValidationError as error:
+        raise Malformed.from_validation(error) from error
+
+
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a number")  # noqa: TRY004 what pydantic takes for a failed check
@@ -113,6 +143,9 @@ VendorScore = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=10)]
 
 VendorRating = Annotated[float, BeforeValidator(_no_boolean)]
 """Stars or CSAT, as a number or as text."""
+
+VendorStars = Annotated[VendorRating, Field(ge=1, le=5)]
+"""1 to 5, as a number or as text."""
 
 VendorId = Annotated[
     str, BeforeValidator(lambda value: str(value) if type(value) is int else value), Field(min_length=1)

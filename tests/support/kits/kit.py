@@ -39,6 +39,8 @@ class Kit:
     takes_several: bool = False
     """Whether one signature that fits is enough among others."""
     content_type: str = "application/json"
+    url: str = ""
+    """The address called, where the vendor signs it."""
 
     @cached_property
     def adapter(self) -> Adapter:
@@ -59,7 +61,8 @@ class Kit:
 
     def call(self, body: bytes, *, secret: str | None = None, at: datetime = NOW) -> Call:
         """A call as the vendor makes it."""
-        return Call.of({"content-type": self.content_type} | self.sign(body, secret or self.secret, at), body)
+        headers = {"content-type": self.content_type} | self.sign(body, secret or self.secret, at)
+        return Call.of(headers, body, url=self.url)
 
 
 def with_header(call: Call, name: str, value: str) -> Call:
@@ -97,3 +100,8 @@ def standard_signature(body: bytes, secret: str, at: datetime) -> Headers:
 def bearer(_body: bytes, secret: str, _at: datetime) -> Headers:
     """A token of ours in a header of the vendor's choice."""
     return {"authorization": f"Bearer {secret}"}
+
+
+def basic(_body: bytes, secret: str, _at: datetime) -> Headers:
+    """A token of ours as password of an address."""
+    return {"authorization": "Basic " + base64.b64encode(f"nps:{secret}".encode()).decode()}
