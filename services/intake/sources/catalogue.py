@@ -11,31 +11,45 @@ from pydantic import Field
 
 from services.intake.sources import (
     asknicely,
+    chatwoot,
     delighted,
     formbricks,
     google_forms,
+    helpscout,
+    hubspot,
+    intercom,
     jotform,
+    posthog,
     retently,
     satismeter,
     survicate,
     tally,
+    trustpilot,
     typeform,
     wootric,
+    zendesk,
 )
 from services.intake.sources.source import Call, Said
 
 AnyOptions = Annotated[
     asknicely.Options
+    | chatwoot.Options
     | delighted.Options
     | formbricks.Options
     | google_forms.Options
+    | helpscout.Options
+    | hubspot.Options
+    | intercom.Options
     | jotform.Options
+    | posthog.Options
     | retently.Options
     | satismeter.Options
     | survicate.Options
     | tally.Options
+    | trustpilot.Options
     | typeform.Options
-    | wootric.Options,
+    | wootric.Options
+    | zendesk.Options,
     Field(discriminator="vendor"),
 ]
 """A source in the business file: `vendor` tells which kind."""
@@ -51,14 +65,21 @@ class Adapter:
 
 ADAPTERS: Final = {
     "asknicely": Adapter(asknicely.verify, asknicely.parse),
+    "chatwoot": Adapter(chatwoot.verify, chatwoot.parse),
     "delighted": Adapter(delighted.verify, delighted.parse),
     "formbricks": Adapter(formbricks.verify, formbricks.parse),
     "google_forms": Adapter(google_forms.verify, google_forms.parse),
+    "helpscout": Adapter(helpscout.verify, helpscout.parse),
+    "hubspot": Adapter(hubspot.verify, hubspot.parse),
+    "intercom": Adapter(intercom.verify, intercom.parse),
     "jotform": Adapter(jotform.verify, jotform.parse),
+    "posthog": Adapter(posthog.verify, posthog.parse),
     "retently": Adapter(retently.verify, retently.parse),
     "satismeter": Adapter(satismeter.verify, satismeter.parse),
     "survicate": Adapter(survicate.verify, survicate.parse),
     "tally": Adapter(tally.verify, tally.parse),
+    "trustpilot": Adapter(trustpilot.verify, trustpilot.parse),
     "typeform": Adapter(typeform.verify, typeform.parse),
     "wootric": Adapter(wootric.verify, wootric.parse),
+    "zendesk": Adapter(zendesk.verify, zendesk.parse),
 }
