@@ -39,8 +39,8 @@ class IntakeSettings(SealedSettings):
 
     public_url: str | None = Field(
         default=None,
-        description="address under which others reach intake, without /v1; what is seen is taken if left out, "
-        "and behind a proxy that is another than the one that some sources sign",
+        description="address under which others reach intake, without /v1, where a proxy lets it see another: "
+        "some sources sign the address that they call",
     )
 
     def secrets_of(self, tenant: str, source: str) -> tuple[str, ...]:

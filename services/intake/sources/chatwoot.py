@@ -118,29 +118,24 @@ def parse(call: Call, options: Options) -> list[Said]:
     rated = _rated(message)
     if rated is None or rated.rating is None:
         return []
-    meta = (message.conversation and message.conversation.meta) or _Meta()
-    contact = meta.sender or _Contact()
-    return [
-        Answered(
-            answer(
-                options,
-                CHANNEL,
-                op="updated",
-                response_id=message.id,
-                metric="csat",
-                rating=rated.rating,
-                comment=rated.feedback_message,
-                customer_id=contact.identifier,
-                email=contact.email,
-                phone=contact.phone_number,
-                name=contact.name,
-                agent={"id": meta.assignee.id} if meta.assignee else None,
-                attributes={**(contact.custom_attributes or {}), "inbox": message.inbox and message.inbox.name},
-            )
-        )
-    ]
+    measured = {"metric": "csat", "rating": rated.rating, "comment": rated.feedback_message}
+    return [Answered(answer(options, CHANNEL, op="updated", response_id=message.id, **measured, **_known(message)))]
 
 
 def _rated(message: _Message) -> _Rating | None:
     submitted = message.content_attributes and message.content_attributes.submitted_values
     return submitted.csat_survey_response if submitted else None
+
+
+def _known(message: _Message) -> dict[str, Any]:  # fields of an answer
+    """Who answered and who served, as an answer has it."""
+    meta = (message.conversation and message.conversation.meta) or _Meta()
+    contact = meta.sender or _Contact()
+    return {
+        "customer_id": contact.identifier,
+        "email": contact.email,
+        "phone": contact.phone_number,
+        "name": contact.name,
+        "agent": {"id": meta.assignee.id} if meta.assignee else None,
+        "attributes": {**(contact.custom_attributes or {}), "inbox": message.inbox and message.inbox.name},
+    }

@@ -90,25 +90,10 @@ def parse(call: Call, options: Options) -> list[Said]:
     if ticket.answer in (None, ""):
         return []
     told = options.values.get(str(ticket.answer), ticket.answer)
-    measured = read_part(_Answer, {"answer": told}).answer
-    return [
-        Answered(
-            answer(
-                options,
-                CHANNEL,
-                op="updated",
-                response_id=ticket.id,
-                metric=options.metric,
-                comment=ticket.comment,
-                answered_at=ticket.answered_at,
-                customer_id=ticket.customer_id,
-                account_id=ticket.account_id,
-                email=ticket.email,
-                phone=ticket.phone,
-                name=ticket.name,
-                agent={"id": ticket.agent} | ({"team": ticket.team} if ticket.team else {}) if ticket.agent else None,
-                attributes=ticket.attributes,
-                **{"score" if options.metric == "nps" else "rating": measured},
-            )
-        )
-    ]
+    measured = {
+        "metric": options.metric,
+        "score" if options.metric == "nps" else "rating": read_part(_Answer, {"answer": told}).answer,
+    }
+    agent = {"id": ticket.agent} | ({"team": ticket.team} if ticket.team else {}) if ticket.agent else None
+    as_told = ticket.model_dump(exclude={"id", "answer", "agent", "team"})
+    return [Answered(answer(options, CHANNEL, op="updated", response_id=ticket.id, agent=agent, **measured, **as_told))]

@@ -15,7 +15,7 @@ from services.chassis.dead_letters import read_letter
 from services.intake.calls import CALLS
 from tests.support.hosting import hosted
 from tests.support.intake import World
-from tests.support.kits import delighted, typeform
+from tests.support.kits import delighted, hubspot, trustpilot, typeform
 from tests.support.kits.kit import Kit
 from tests.support.topics import reading
 
@@ -25,6 +25,8 @@ SECTION = """
         shop2: {vendor: typeform, score: recommend}
         mail: {vendor: delighted}
         mute: {vendor: delighted}
+        crm: {vendor: hubspot}
+        reviews: {vendor: trustpilot}
 """
 
 
@@ -35,6 +37,8 @@ def calling(world: World, tmp_path: Path) -> World:
         "default/shop": [typeform.KIT.secret, typeform.KIT.other_secret],
         "default/shop2": typeform.KIT.secret,
         "default/mail": delighted.KIT.secret,
+        "default/crm": hubspot.KIT.secret,
+        "default/reviews": trustpilot.KIT.secret,
     }
     world.settings = world.settings.model_copy(update={"source_secrets": SecretStr(json.dumps(secrets))})
     return world
@@ -121,3 +125,24 @@ async def test_a_vendor_may_ask_whether_anybody_is_there(calling: World) -> None
         there = await client.head("/v1/sources/default/shop")
         nowhere = await client.get("/v1/sources/default/nobody")
     assert (there.status_code, nowhere.status_code) == (204, 404)
+
+
+async def test_what_a_vendor_signs_is_the_public_address_and_not_the_one_behind_the_proxy(calling: World) -> None:
+    made = [hubspot.KIT.call(hubspot.KIT.recorded["changed"], at=calling.clock.now()) for _ in range(2)]
+    told = []
+    for public_url, one in zip((None, "https://nps.example.org"), made, strict=True):
+        calling.settings = calling.settings.model_copy(update={"public_url": public_url})
+        async with hosted(calling.intake()) as client:
+            told.append(await client.post("/v1/sources/default/crm", content=one.body, headers=dict(one.headers)))
+    assert [one.status_code for one in told] == [401, 202]
+    assert sorted(answer.score or 0 for answer in await calling.answers(2)) == [0, 9]
+
+
+async def test_a_token_in_the_address_is_proof_and_a_review_never_a_score(calling: World) -> None:
+    path, body = "/v1/sources/default/reviews", trustpilot.KIT.recorded["created"]
+    async with hosted(calling.intake()) as client:
+        good = await client.post(path, params={"token": trustpilot.KIT.secret}, content=body)
+        forged = await client.post(path, params={"token": "somebody else's"}, content=body)
+        reviews = await calling.answers(2)
+    assert (good.status_code, forged.status_code) == (202, 401)
+    assert {(each.metric, each.rating, each.score) for each in reviews} == {("review", 5, None), ("review", 1, None)}

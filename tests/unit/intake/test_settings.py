@@ -21,3 +21,10 @@ def test_a_malformed_secret_of_the_crm_is_said_at_start(secret: str, reason: str
 
 def test_without_a_secret_of_the_crm_intake_starts() -> None:
     assert load(IntakeSettings, master_key=MASTER_KEY).crm_webhook_secret is None
+
+
+def test_the_public_address_is_an_address_and_ends_without_a_slash() -> None:
+    settings = load(IntakeSettings, master_key=MASTER_KEY, public_url="https://nps.example.org/in/")
+    assert settings.public_url == "https://nps.example.org/in"
+    with pytest.raises(BadSettings, match="NPS_PUBLIC_URL: must be an http or https address without query"):
+        load(IntakeSettings, master_key=MASTER_KEY, public_url="nps.example.org")
