@@ -22,8 +22,11 @@ from services.intake.calls import Calls
 from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.domain import Arrival
 from services.intake.handlers import Eraser, Inbound
+from services.intake.http_vendor_api import open_http_vendor_api
 from services.intake.inbound import decoder
+from services.intake.lookups import Lookups
 from services.intake.opening import GROUP, Opened, open_door
+from services.intake.public_keys import PublicKeys
 from services.intake.routes import web_app
 from services.intake.settings import IntakeSettings
 from services.intake.sql_requests import SqlRequests
@@ -36,13 +39,13 @@ FORGET_AGAIN_AFTER: Final = timedelta(seconds=10)
 @asynccontextmanager
 async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> AsyncIterator[Assembly]:
     """Intake, ready to run."""
-    async with open_door(settings, business, clock) as opened:
+    async with open_door(settings, business, clock) as opened, open_http_vendor_api(settings, clock) as vendor_api:
         frame, database = opened.service.frame, opened.service.database
         requests = SqlRequests(database)
         api = Api(frame, opened.door, database, requests)
         inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
         letters = DeadLetters(frame.publisher, GROUP, opened.keyring)
-        calls = Calls(frame, opened.door, letters, settings)
+        calls = Calls(frame, opened.door, letters, settings, Lookups(settings, vendor_api), PublicKeys(vendor_api))
         ops = ops_routes(frame.health, frame.metrics, VERSION)
         web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, ops)
         loops = {

@@ -1,7 +1,8 @@
 """Calls of sources: verified on the raw bytes, parsed, and let in through the one door; 2xx once all of it is durable.
 
 What is signed and cannot be used as it is becomes a dead letter, and the source is told that we have it: most of them
-would try the same again for a day and then stop calling. It goes in once the business file says how.
+would try the same again for a day and then stop calling. It goes in once the business file says how. Where an answer
+has to be fetched from the vendor and cannot be now, nothing is let in and the vendor is asked to call again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from schemas.contract import LONGEST_IDENTIFIER
 from schemas.malformed import Malformed
 from schemas.topics import CONSENTS
 from services.chassis import tracing
+from services.chassis.failures import Transient
 from services.chassis.keyring import Identity
 from services.chassis.problems import FieldError, Problem
 from services.chassis.records import Cause, Raw, outgoing
@@ -37,9 +39,12 @@ if TYPE_CHECKING:
     from services.chassis.frame import Frame
     from services.chassis.metrics import Metrics
     from services.intake.door import Door
+    from services.intake.lookups import Lookups
     from services.intake.metrics import AnyMetric
+    from services.intake.public_keys import PublicKeys
     from services.intake.settings import IntakeSettings
-    from services.intake.sources.source import Said, SourceOptions
+    from services.intake.sources.catalogue import AnyOptions
+    from services.intake.sources.source import Told
 
 CALLS: Final = "nps.calls"
 """Where dead letters of calls are found: `nps.calls.dlq`. There is no topic of this name."""
@@ -65,7 +70,7 @@ class Source:
 
     tenant: str
     name: str
-    options: SourceOptions
+    options: AnyOptions
     vendor: str
 
 
@@ -77,6 +82,8 @@ class Calls:
     door: Door
     letters: DeadLetters
     settings: IntakeSettings
+    lookups: Lookups
+    public_keys: PublicKeys
 
     async def on_call(self, request: Request) -> Response:
         """Takes in what a source tells us."""
@@ -84,18 +91,21 @@ class Calls:
         call = Call.of(request.headers, await body_of(request), request.query_params, self._address(request))
         now = self.frame.clock.now()
         try:
-            self._verify(source, call, now)
+            await self._verify(source, call, now)
+            taken = await self.take(source, call, now, request.headers.get(tracing.HEADER))
         except Unverified as error:
             self._count(source, "refused")
             raise Problem(HTTPStatus.UNAUTHORIZED, "signature", str(error)) from error
-        taken = await self.take(source, call, now, request.headers.get(tracing.HEADER))
+        except Transient:
+            self._count(source, "unavailable")
+            raise
         self._count(source, "kept" if taken.kept else "accepted")
         return Response(taken.model_dump_json(exclude_none=True), HTTPStatus.ACCEPTED, media_type="application/json")
 
     async def probed(self, request: Request) -> Response:
-        """Some vendors ask whether anybody is there before they begin to call."""
+        """Some vendors ask whether anybody is there before they begin to call; SurveyMonkey takes nothing but a 200."""
         self._source(request.path_params["tenant"], request.path_params["source"])
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+        return Response(status_code=HTTPStatus.OK)
 
     async def take(self, source: Source, call: Call, now: datetime, traceparent: str | None = None) -> CallTaken:
         """Lets in what a verified call says; what cannot be used is kept as a dead letter.
@@ -106,8 +116,9 @@ class Calls:
         faults, accepted = [], 0
         try:
             said = ADAPTERS[source.vendor].parse(call, source.options)
-            refused = await self._let_in(source, said, now, traceparent)
-            accepted = len(said) - len(refused)
+            told = await self.lookups.told(source.tenant, source.name, source.options, said)
+            refused = await self._let_in(source, told, now, traceparent)
+            accepted = len(told) - len(refused)
             faults = [fault for error in refused for fault in error.faults]
         except Malformed as error:
             faults = error.faults
@@ -133,9 +144,9 @@ class Calls:
             raise Problem(HTTPStatus.NOT_FOUND, "not-found", "no such source in the business file") from error
         return Source(tenant, name, options, options.vendor)
 
-    def _verify(self, source: Source, call: Call, now: datetime) -> None:
+    async def _verify(self, source: Source, call: Call, now: datetime) -> None:
         """One of the secrets that hold must fit; the reason is that of the newest, which stands first."""
-        secrets = self.settings.secrets_of(source.tenant, source.name)
+        secrets = await self._secrets(source, now)
         if not secrets:
             raise Unverified(f"NPS_SOURCE_SECRETS has none for {source.tenant}/{source.name}")
         reasons = []
@@ -148,8 +159,15 @@ class Calls:
                 return
         raise reasons[0]
 
+    async def _secrets(self, source: Source, now: datetime) -> tuple[str, ...]:
+        """What the source signs with; or what its vendor's signature is verified with."""
+        address = ADAPTERS[source.vendor].keys(source.options)
+        if address is None:
+            return self.settings.secrets_of(source.tenant, source.name)
+        return (await self.public_keys.at(address, now),)
+
     async def _let_in(
-        self, source: Source, said: Sequence[Said], now: datetime, traceparent: str | None
+        self, source: Source, said: Sequence[Told], now: datetime, traceparent: str | None
     ) -> list[Malformed]:
         arrivals = [_arrival(source, item, now, traceparent) for item in said if isinstance(item, Answered)]
         results = await self.door.admit(arrivals, now)

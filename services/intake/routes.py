@@ -86,7 +86,7 @@ def _add_sources(app: FastAPI, calls: Calls) -> None:
         calls.probed,
         methods=["GET", "HEAD"],
         operation_id="sourceProbe",
-        openapi_extra={**called, "responses": {"204": {"description": "there is such a source"}, **_problems(404)}},
+        openapi_extra={**called, "responses": {"200": {"description": "there is such a source"}, **_problems(404)}},
         response_model=None,
         include_in_schema=False,
     )

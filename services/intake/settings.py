@@ -16,7 +16,7 @@ from services.intake.sources import crm
 from services.intake.sources.catalogue import AnyOptions
 
 _Secret = Annotated[str, StringConstraints(min_length=8)]
-_SOURCE_SECRETS: Final[TypeAdapter[dict[str, _Secret | list[_Secret]]]] = TypeAdapter(
+_BY_SOURCE: Final[TypeAdapter[dict[str, _Secret | list[_Secret]]]] = TypeAdapter(
     dict[str, _Secret | list[_Secret]], config=ConfigDict(hide_input_in_errors=True)
 )
 
@@ -31,22 +31,30 @@ class IntakeSettings(SealedSettings):
     crm_webhook_secret: SecretStr | None = Field(
         default=None, description="secret of the CRM's signed webhook, whsec_...; without it its calls are refused"
     )
-
-    source_secrets: SecretStr = Field(
-        default=SecretStr("{}"),
-        description='secrets of sources, JSON: {"tenant/source": "secret"}, or a list while one replaces another',
-    )
-
     public_url: str | None = Field(
         default=None,
         description="address under which others reach intake, without /v1, where a proxy lets it see another: "
         "some sources sign the address that they call",
     )
+    source_secrets: SecretStr = Field(
+        default=SecretStr("{}"),
+        description='secrets of sources, JSON: {"tenant/source": "secret"}, or a list while one replaces another',
+    )
+    source_tokens: SecretStr = Field(
+        default=SecretStr("{}"),
+        description="tokens for the APIs of vendors whose calls do not carry the answer, JSON as in NPS_SOURCE_SECRETS",
+    )
+    source_api_timeout_s: float = Field(
+        default=5, gt=0, le=60, description="how long an answer is waited for that must be fetched from a vendor"
+    )
 
     def secrets_of(self, tenant: str, source: str) -> tuple[str, ...]:
         """What a source may sign with: none means that nothing it sends is believed."""
-        held = _SOURCE_SECRETS.validate_json(self.source_secrets.get_secret_value()).get(f"{tenant}/{source}", ())
-        return (held,) if isinstance(held, str) else tuple(held)
+        return _held(self.source_secrets, tenant, source)
+
+    def tokens_of(self, tenant: str, source: str) -> tuple[str, ...]:
+        """What opens the API of a source's vendor, the newest first."""
+        return _held(self.source_tokens, tenant, source)
 
     @field_validator("public_url")
     @classmethod
@@ -56,11 +64,11 @@ class IntakeSettings(SealedSettings):
             raise ValueError("must be an http or https address without query")
         return url and url.rstrip("/")
 
-    @field_validator("source_secrets")
+    @field_validator("source_secrets", "source_tokens")
     @classmethod
     def _is_a_map(cls, value: SecretStr) -> SecretStr:
         try:
-            _SOURCE_SECRETS.validate_json(value.get_secret_value())
+            _BY_SOURCE.validate_json(value.get_secret_value())
         except ValidationError as error:
             raise ValueError('must be JSON: {"tenant/source": "secret"}, secrets of at least 8 characters') from error
         return value
@@ -75,6 +83,11 @@ class IntakeSettings(SealedSettings):
         except Halt as error:
             raise ValueError(str(error).partition(": ")[2]) from error
         return value
+
+
+def _held(by_source: SecretStr, tenant: str, source: str) -> tuple[str, ...]:
+    held = _BY_SOURCE.validate_json(by_source.get_secret_value()).get(f"{tenant}/{source}", ())
+    return (held,) if isinstance(held, str) else tuple(held)
 
 
 class SegmentBound(Section):

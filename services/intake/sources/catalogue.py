@@ -15,13 +15,16 @@ from services.intake.sources import (
     delighted,
     formbricks,
     google_forms,
+    google_reviews,
     helpscout,
     hubspot,
     intercom,
     jotform,
     posthog,
+    qualtrics,
     retently,
     satismeter,
+    surveymonkey,
     survicate,
     tally,
     trustpilot,
@@ -29,7 +32,7 @@ from services.intake.sources import (
     wootric,
     zendesk,
 )
-from services.intake.sources.source import Call, Said
+from services.intake.sources.source import Access, Call, Said
 
 AnyOptions = Annotated[
     asknicely.Options
@@ -37,13 +40,16 @@ AnyOptions = Annotated[
     | delighted.Options
     | formbricks.Options
     | google_forms.Options
+    | google_reviews.Options
     | helpscout.Options
     | hubspot.Options
     | intercom.Options
     | jotform.Options
     | posthog.Options
+    | qualtrics.Options
     | retently.Options
     | satismeter.Options
+    | surveymonkey.Options
     | survicate.Options
     | tally.Options
     | trustpilot.Options
@@ -61,6 +67,10 @@ class Adapter:
 
     verify: Callable[[Call, Any, str, datetime], None]
     parse: Callable[[Call, Any], list[Said]]
+    access: Callable[[Any, str], Access] | None = None
+    """How a token of ours opens the vendor's API; only where calls do not carry the answers."""
+    keys: Callable[[Any], str | None] = lambda _options: None
+    """Where the vendor's public keys stand, which then take the place of a secret; none if it proves otherwise."""
 
 
 ADAPTERS: Final = {
@@ -69,13 +79,16 @@ ADAPTERS: Final = {
     "delighted": Adapter(delighted.verify, delighted.parse),
     "formbricks": Adapter(formbricks.verify, formbricks.parse),
     "google_forms": Adapter(google_forms.verify, google_forms.parse),
+    "google_reviews": Adapter(google_reviews.verify, google_reviews.parse, google_reviews.access, google_reviews.keys),
     "helpscout": Adapter(helpscout.verify, helpscout.parse),
     "hubspot": Adapter(hubspot.verify, hubspot.parse),
     "intercom": Adapter(intercom.verify, intercom.parse),
     "jotform": Adapter(jotform.verify, jotform.parse),
     "posthog": Adapter(posthog.verify, posthog.parse),
+    "qualtrics": Adapter(qualtrics.verify, qualtrics.parse, qualtrics.access),
     "retently": Adapter(retently.verify, retently.parse),
     "satismeter": Adapter(satismeter.verify, satismeter.parse),
+    "surveymonkey": Adapter(surveymonkey.verify, surveymonkey.parse, surveymonkey.access),
     "survicate": Adapter(survicate.verify, survicate.parse),
     "tally": Adapter(tally.verify, tally.parse),
     "trustpilot": Adapter(trustpilot.verify, trustpilot.parse),

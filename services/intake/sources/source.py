@@ -6,13 +6,24 @@ the raw bytes; and `parse`. Whatever the bytes, `verify` fails as `Unverified` a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from schemas.consent import Purpose
 from schemas.contract import LONGEST_SEGMENT_VALUE, Channel, Identifier, Language, SegmentKey, Segments, ShortText
@@ -78,7 +89,69 @@ class OptedOut:
     purposes: tuple[Purpose, ...] = ("survey", "mail")
 
 
-Said = Answered | OptedOut
+Told = Answered | OptedOut
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """An answer that a call names and does not carry: it must be fetched from the vendor."""
+
+    path: str
+    """What to GET below the address of the vendor's API."""
+    read: Callable[[bytes], list[Told]] = field(compare=False)
+    """What the vendor's API answered; fails as `Malformed` alone."""
+
+
+Said = Told | Lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A token that lasts, and where it is exchanged for one that is good for an hour or so (RFC 6749 §6)."""
+
+    address: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where a vendor's API is, and what shows it who asks: headers, or a grant that has to be exchanged first."""
+
+    address: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    grant: Grant | None = None
+
+
+def bearer(address: str, token: str) -> Access:
+    """The usual way to show a token (RFC 6750 §2.1)."""
+    return Access(address, {"authorization": f"Bearer {token}"})
+
+
+def _api_address(value: str) -> str:
+    """Over plain HTTP a token would be read by whoever listens; a sandbox on this machine is another matter."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError("must be an address: https://host") from error
+    if not host or parts.query or parts.fragment or "@" in parts.netloc or not value.isascii() or " " in value:
+        raise ValueError("must be an address: https://host")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ValueError("must be https, or http on loopback")
+    return value.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+ApiAddress = Annotated[str, AfterValidator(_api_address)]
+"""Where a vendor's API is: https, or http on loopback, where a sandbox may stand in."""
 
 
 class VendorModel(BaseModel):
@@ -151,6 +224,13 @@ VendorId = Annotated[
     str, BeforeValidator(lambda value: str(value) if type(value) is int else value), Field(min_length=1)
 ]
 """An id, as text or as a number."""
+
+PathPart = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    Field(pattern=r"^[A-Za-z0-9_-]{1,200}$"),
+]
+"""An id that stands in the path of a look-up: it must not lead anywhere else."""
 
 VendorMoment = Annotated[AwareDatetime, BeforeValidator(_no_boolean)]
 """ISO 8601, or seconds since 1970 as a number or text (milliseconds where they are too many for seconds)."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from services.intake.sources.catalogue import ADAPTERS, Adapter, AnyOptions
-from services.intake.sources.source import Call, SourceOptions
+from services.intake.sources.source import Call, Lookup, SourceOptions, Told
 
 RECORDED: Final = Path(__file__).parents[2] / "unit" / "intake" / "sources" / "recorded"
 NOW: Final = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -57,12 +57,27 @@ class Kit:
     @property
     def recorded(self) -> dict[str, bytes]:
         """The bodies recorded, by name."""
-        return {path.stem: path.read_bytes() for path in sorted((RECORDED / self.vendor).iterdir())}
+        return _files(RECORDED / self.vendor)
+
+    @property
+    def api(self) -> dict[str, bytes]:
+        """What the vendor's API answered to the look-up of the recorded call of the same name."""
+        return _files(RECORDED / self.vendor / "api")
+
+    def told(self, name: str, options: SourceOptions) -> list[Told]:
+        """What a recorded call says, its look-ups answered as they were."""
+        said = self.adapter.parse(self.call(self.recorded[name]), options)
+        read = [item.read(self.api[name]) if isinstance(item, Lookup) else [item] for item in said]
+        return [item for each in read for item in each]
 
     def call(self, body: bytes, *, secret: str | None = None, at: datetime = NOW) -> Call:
         """A call as the vendor makes it."""
         headers = {"content-type": self.content_type} | self.sign(body, secret or self.secret, at)
         return Call.of(headers, body, url=self.url)
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
 
 
 def with_header(call: Call, name: str, value: str) -> Call:

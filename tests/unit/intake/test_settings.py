@@ -28,3 +28,21 @@ def test_the_public_address_is_an_address_and_ends_without_a_slash() -> None:
     assert settings.public_url == "https://nps.example.org/in"
     with pytest.raises(BadSettings, match="NPS_PUBLIC_URL: must be an http or https address without query"):
         load(IntakeSettings, master_key=MASTER_KEY, public_url="nps.example.org")
+
+
+@pytest.mark.parametrize("setting", ["source_secrets", "source_tokens"])
+@pytest.mark.parametrize(
+    "value", ["{", "[]", '{"default/shop": 1}', '{"default/shop": "short"}', '{"default/shop": [""]}']
+)
+def test_what_is_no_map_of_secrets_is_said_at_start_and_never_shown(setting: str, value: str) -> None:
+    with pytest.raises(BadSettings, match=f"NPS_{setting.upper()}: must be JSON") as refused:
+        load(IntakeSettings, master_key=MASTER_KEY, **{setting: value})
+    assert "short" not in str(refused.value)
+
+
+def test_a_source_may_hold_one_token_or_several() -> None:
+    held = '{"default/one": "first-token", "default/two": ["newest-token", "older-token"]}'
+    settings = load(IntakeSettings, master_key=MASTER_KEY, source_tokens=held)
+    assert settings.tokens_of("default", "one") == ("first-token",)
+    assert settings.tokens_of("default", "two") == ("newest-token", "older-token")
+    assert settings.tokens_of("other", "one") == settings.secrets_of("default", "one") == ()

@@ -17,12 +17,16 @@ import pytest
 
 from schemas.malformed import Malformed
 from services.intake.sources.catalogue import ADAPTERS
-from services.intake.sources.source import Answered, Call, Unverified
+from services.intake.sources.source import Answered, Call, Lookup, Unverified
 from tests.support.kits.kit import NOW, Kit, with_header, without
 from tests.support.mutations import mutated_body, mutated_headers
 
 KITS: dict[str, Kit] = {name: import_module(f"tests.support.kits.{name}").KIT for name in ADAPTERS}
 MUTATIONS = 300
+
+LOOKING_UP = {name: kit for name, kit in KITS.items() if kit.adapter.access}
+SAFE_PATH = re.compile(r"([A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+")
+STRANGE_IDS = (b"..", b"../../me", b"a/b", b"a?b=c", b"a#b", b"%2e%2e", b"a@b", b"", b"\xc3\xbc", b"a b", b"%2F%2F")
 
 
 GOOD = [
@@ -112,12 +116,35 @@ def test_nonsense_is_unverified_or_malformed_and_nothing_else(kit: Kit) -> None:
                 kit.adapter.verify(replace(call, headers=mutated_headers(chance, call.headers)), options, "x" * 8, NOW)
 
 
+@pytest.mark.parametrize("kit", LOOKING_UP.values(), ids=LOOKING_UP)
+def test_nonsense_of_a_vendors_api_is_malformed_and_nothing_else(kit: Kit) -> None:
+    chance = random.Random(kit.vendor)
+    for name, looked_up in kit.api.items():
+        (lookup,) = kit.adapter.parse(kit.call(kit.recorded[name]), kit.parsed_options())
+        assert isinstance(lookup, Lookup)
+        for _ in range(MUTATIONS):
+            with suppress(Malformed):
+                lookup.read(mutated_body(chance, looked_up))
+
+
+@pytest.mark.parametrize("kit", LOOKING_UP.values(), ids=LOOKING_UP)
+def test_a_look_up_leads_to_one_place_in_the_vendors_api_whatever_ids_a_call_names(kit: Kit) -> None:
+    options = kit.parsed_options()
+    for name in kit.api:
+        body = kit.recorded[name]
+        for evil in STRANGE_IDS:
+            for known in re.findall(rb"[A-Za-z0-9_-]{9,}", body):
+                with suppress(Malformed):
+                    for item in kit.adapter.parse(kit.call(body.replace(known, evil)), options):
+                        assert not isinstance(item, Lookup) or SAFE_PATH.fullmatch(item.path)
+
+
 @pytest.mark.parametrize("kit", KITS.values(), ids=KITS)
 def test_what_a_business_says_of_a_source_holds_for_all_its_answers(kit: Kit) -> None:
     said = {"channel": "event", "touchpoint": "fair", "survey_id": "fair-2026", "test": True}
     options = kit.parsed_options(**said, segments={"booth": "7"})
-    parsed = [item for body in kit.recorded.values() for item in kit.adapter.parse(kit.call(body), options)]
-    answers = [item.submission for item in parsed if isinstance(item, Answered)]
+    told = [item for name in kit.recorded for item in kit.told(name, options)]
+    answers = [item.submission for item in told if isinstance(item, Answered)]
     assert answers, "nothing recorded is an answer"
     for each in answers:
         assert {name: getattr(each, name) for name in said} == said
