@@ -78,7 +78,7 @@ ENGLISH: Final = Words(
     carriers="""
         a an absolutely about actually again and answer are around as at be because but certainly clearly definitely
         easily er for from give gave going go hello hey hi honestly i i'd i'll i'm is it it's its id ill im just
-        likely like maybe me mine my number ok okay only perhaps please probably rate rated rating say score solid
+        likely like maybe me meant mine my number ok okay only perhaps please probably rate rated rating say score solid
         strong so sorry sure cheers thank thanks thx that that's thats the then think this to uh um well with would
         yes yeah you your guess choose pick
     """,
@@ -230,8 +230,9 @@ CHINESE: Final = Words(
     """,
     doubtful="一",
     carriers="""
-        我 我会 我會 会 會 给 給 打 选 選 评 評 想 要 吧 啊 呢 哦 了 的 是 大概 应该 應該 可能 就 觉得 覺得 你们 你們 您 你 谢谢 謝謝 评分 評分 分数 分數 答案 好 嗯 那 因为 因為 但是
-        可以 肯定 绝对 絕對 个人 個人 当然 當然 本人 这 這 这次 這次 选择 選擇 回答 数字 數字
+        我 我会 我會 会 會 给 給 打 选 選 评 評 想 要 吧 啊 呢 哦 了 的 是 大概 应该 應該 可能
+        就 觉得 覺得 你们 你們 您 你 谢谢 謝謝 评分 評分 分数 分數 答案 好 嗯 那 因为 因為 但是 可以
+        肯定 绝对 絕對 个人 個人 当然 當然 本人 这 這 这次 這次 选择 選擇 回答 数字 數字
     """,
     points="分",
     out_of="",
