@@ -170,6 +170,14 @@ class Api:
         await self.frame.publisher.publish([outgoing(CONSENTS, each, str(uuid4()), cause) for each in consents])
         return _response(_done(StatusAccepted()))
 
+    async def tenant_of(self, request: Request) -> str:
+        """The tenant of a request that is not about answers as such.
+
+        Raises:
+            Problem: 401 if the sender has no key.
+        """
+        return await self._tenant(request)
+
     async def _tenant(self, request: Request) -> str:
         """The tenant the sender's key speaks for."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")

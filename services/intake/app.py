@@ -19,6 +19,13 @@ from services.chassis.positions import Positions
 from services.chassis.web import ops_routes
 from services.intake.api import Api
 from services.intake.calls import Calls
+from services.intake.conversations.answers import Answers
+from services.intake.conversations.clockwork import Clockwork
+from services.intake.conversations.conversing import Conversing
+from services.intake.conversations.http_conversations import HttpConversations
+from services.intake.conversations.sql_conversations import SqlConversations
+from services.intake.conversations.texting import Texting
+from services.intake.conversations.twilio_texter import open_twilio_texter
 from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.domain import Arrival
 from services.intake.handlers import Eraser, Inbound
@@ -39,20 +46,33 @@ FORGET_AGAIN_AFTER: Final = timedelta(seconds=10)
 @asynccontextmanager
 async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> AsyncIterator[Assembly]:
     """Intake, ready to run."""
-    async with open_door(settings, business, clock) as opened, open_http_vendor_api(settings, clock) as vendor_api:
+    async with (
+        open_door(settings, business, clock) as opened,
+        open_http_vendor_api(settings, clock) as vendor_api,
+        open_twilio_texter(settings) as texter,
+    ):
         frame, database = opened.service.frame, opened.service.database
         requests = SqlRequests(database)
         api = Api(frame, opened.door, database, requests)
         inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
         letters = DeadLetters(frame.publisher, GROUP, opened.keyring)
-        calls = Calls(frame, opened.door, letters, settings, Lookups(settings, vendor_api), PublicKeys(vendor_api))
+        conversing = Conversing(
+            frame,
+            Answers(opened.door, frame.publisher),
+            SqlConversations(database),
+            Texting(frame, texter, settings),
+        )
+        conversations = HttpConversations(conversing, api.tenant_of)
+        lookups, public_keys = Lookups(settings, vendor_api), PublicKeys(vendor_api)
+        calls = Calls(frame, opened.door, letters, settings, lookups, public_keys, conversations)
         ops = ops_routes(frame.health, frame.metrics, VERSION)
-        web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, ops)
+        web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, conversations, ops)
         loops = {
             "inbound": _consumer(opened, inbound, letters).run,
             "deleting": inbound.delete_taken,
             "erasing": Eraser(frame, opened.keyring).run,
             "dead letters": DeadLetterTopics(frame).run,
+            "conversations": Clockwork(frame, conversing).run,
             "forgetting": _Forgetting(requests, clock, frame.health).run,
         }
         yield Assembly(loops, web)

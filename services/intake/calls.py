@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from services.chassis.dead_letters import DeadLetters
     from services.chassis.frame import Frame
     from services.chassis.metrics import Metrics
+    from services.intake.conversations.http_conversations import HttpConversations
     from services.intake.door import Door
     from services.intake.lookups import Lookups
     from services.intake.metrics import AnyMetric
@@ -54,6 +55,9 @@ LETTERS: Final = UUID("5d0d6f3c-0e0c-5a4f-9a55-33b1a6b1c7de")
 
 HEADERS_KEPT: Final = frozenset({"content-type", "webhook-id", "webhook-timestamp"})
 """Of a call that is kept: enough to read it again, and nothing that proves who somebody is."""
+
+TALKING: Final = frozenset({"twilio"})
+"""Vendors that are answered with what to say next."""
 
 
 class CallTaken(BaseModel):
@@ -84,6 +88,7 @@ class Calls:
     settings: IntakeSettings
     lookups: Lookups
     public_keys: PublicKeys
+    conversations: HttpConversations
 
     async def on_call(self, request: Request) -> Response:
         """Takes in what a source tells us."""
@@ -92,6 +97,9 @@ class Calls:
         now = self.frame.clock.now()
         try:
             await self._verify(source, call, now)
+            answer = await self._answered(source, call) if source.vendor in TALKING else None
+            if answer is not None:
+                return answer
             taken = await self.take(source, call, now, request.headers.get(tracing.HEADER))
         except Unverified as error:
             self._count(source, "refused")
@@ -101,6 +109,15 @@ class Calls:
             raise
         self._count(source, "kept" if taken.kept else "accepted")
         return Response(taken.model_dump_json(exclude_none=True), HTTPStatus.ACCEPTED, media_type="application/json")
+
+    async def _answered(self, source: Source, call: Call) -> Response | None:
+        """What is said back in a conversation; none where the call cannot be understood, and so is kept."""
+        try:
+            answer = await self.conversations.on_text(source, call)
+        except Malformed:
+            return None
+        self._count(source, "accepted")
+        return answer
 
     async def probed(self, request: Request) -> Response:
         """Some vendors ask whether anybody is there before they begin to call; SurveyMonkey takes nothing but a 200."""

@@ -18,10 +18,22 @@ from services.chassis.problems import MEDIA_TYPE, ProblemDetails
 from services.chassis.web import ON_ERROR
 from services.intake.api import MOST_IN_BATCH, Accepted, Api, BatchAccepted, ConsentGiven, StatusAccepted
 from services.intake.calls import Calls, CallTaken
+from services.intake.conversations.asked import Asked
+from services.intake.conversations.http_conversations import (
+    SAID,
+    STARTED,
+    ConversationStarted,
+    ConversationTold,
+    HttpConversations,
+    SaidByBot,
+)
+from services.intake.sources.twilio import TWIML
 from services.intake.webhooks import Webhooks
 
 CALLED: Final = "/v1/sources/{tenant}/{source}"
 JSON: Final = "application/json"
+FRAMEWORKS_OWN: Final = "Successful Response"
+"""What FastAPI says of a 200 that no route here gives."""
 REF: Final = "#/components/schemas/{model}"
 
 Described = dict[str, Any]  # a piece of an OpenAPI document
@@ -37,7 +49,9 @@ _PROBLEMS: Final = {
 }
 
 
-def web_app(api: Api, webhooks: Webhooks, calls: Calls, ops: Sequence[BaseRoute]) -> FastAPI:
+def web_app(
+    api: Api, webhooks: Webhooks, calls: Calls, conversations: HttpConversations, ops: Sequence[BaseRoute]
+) -> FastAPI:
     """Every route of intake."""
     app = FastAPI(
         title="nps-loop intake",
@@ -67,18 +81,21 @@ def web_app(api: Api, webhooks: Webhooks, calls: Calls, ops: Sequence[BaseRoute]
             path, endpoint, methods=["POST"], operation_id=operation, openapi_extra=described, response_model=None
         )
     _add_sources(app, calls)
+    _add_conversations(app, conversations)
     app.openapi = partial(_document, app)  # type: ignore[method-assign]  # FastAPI's own way to complete the document
     return app
 
 
 def _add_sources(app: FastAPI, calls: Calls) -> None:
     called = {"parameters": [_path_name("tenant"), _path_name("source")]}
+    said = {"description": "TwiML: what to say next, if anything", "content": {TWIML: {"schema": {"type": "string"}}}}
+    answers = {"200": said, **_answers(CallTaken, 401, 404, 413, 503)["responses"]}
     app.add_api_route(
         CALLED,
         calls.on_call,
         methods=["POST"],
         operation_id="sourceCall",
-        openapi_extra={**called, **_body({"schema": {}}), **_answers(CallTaken, 401, 404, 413, 503)},
+        openapi_extra={**called, **_body({"schema": {}}), "responses": answers},
         response_model=None,
     )
     app.add_api_route(
@@ -92,10 +109,39 @@ def _add_sources(app: FastAPI, calls: Calls) -> None:
     )
 
 
+def _add_conversations(app: FastAPI, conversations: HttpConversations) -> None:
+    keyed: Described = {"security": [{"key": []}]}
+    start = _answers(ConversationStarted, 400, 401, 413, 422, 503)
+    start["responses"]["409"] = _problem("this person asked to be asked no more")
+    app.add_api_route(
+        STARTED,
+        conversations.start,
+        methods=["POST"],
+        operation_id="startConversation",
+        openapi_extra={**keyed, **_body({"schema": _ref(Asked)}), **start},
+        response_model=None,
+    )
+    said = _answers(ConversationTold, 400, 401, 413, 422, 503)
+    said["responses"]["404"] = _problem("no conversation with this session has been begun")
+    app.add_api_route(
+        SAID,
+        conversations.said,
+        methods=["POST"],
+        operation_id="sayInConversation",
+        openapi_extra={
+            **keyed,
+            "parameters": [_path_name("session")],
+            **_body({"schema": _ref(SaidByBot)}),
+            **said,
+        },
+        response_model=None,
+    )
+
+
 def openapi() -> Described:
     """What intake offers, without a service behind it."""
     nobody = Api.__new__(Api), Webhooks.__new__(Webhooks), Calls.__new__(Calls)
-    return _document(web_app(*nobody, ()))
+    return _document(web_app(*nobody, HttpConversations.__new__(HttpConversations), ()))
 
 
 def _document(app: FastAPI) -> Described:
@@ -108,6 +154,10 @@ def _document(app: FastAPI) -> Described:
             BatchAccepted,
             StatusAccepted,
             CallTaken,
+            Asked,
+            SaidByBot,
+            ConversationStarted,
+            ConversationTold,
             ProblemDetails,
         ]
         _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=REF)
@@ -116,7 +166,8 @@ def _document(app: FastAPI) -> Described:
         components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         for operations in document["paths"].values():
             for operation in operations.values():
-                operation["responses"].pop("200", None)
+                if operation["responses"].get("200", {}).get("description") == FRAMEWORKS_OWN:
+                    del operation["responses"]["200"]
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -143,13 +194,11 @@ def _taken() -> Described:
 
 
 def _problems(*statuses: int) -> Described:
-    return {
-        str(status): {
-            "description": _PROBLEMS[status],
-            "content": {MEDIA_TYPE: {"schema": _ref(ProblemDetails)}},
-        }
-        for status in statuses
-    }
+    return {str(status): _problem(_PROBLEMS[status]) for status in statuses}
+
+
+def _problem(description: str) -> Described:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": _ref(ProblemDetails)}}}
 
 
 def _idempotency_key() -> Described:

@@ -12,6 +12,7 @@ from schemas.contract import Name
 from services.chassis.business import Section
 from services.chassis.failures import Halt
 from services.chassis.settings import SealedSettings
+from services.intake.conversations.settings import ConversationsSection
 from services.intake.sources import crm
 from services.intake.sources.catalogue import AnyOptions
 
@@ -47,6 +48,10 @@ class IntakeSettings(SealedSettings):
     source_api_timeout_s: float = Field(
         default=5, gt=0, le=60, description="how long an answer is waited for that must be fetched from a vendor"
     )
+    twilio_url: str = Field(default="https://api.twilio.com", description="where Twilio's API answers")
+    twilio_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="how long Twilio may take to take a text, seconds"
+    )
 
     def secrets_of(self, tenant: str, source: str) -> tuple[str, ...]:
         """What a source may sign with: none means that nothing it sends is believed."""
@@ -56,7 +61,7 @@ class IntakeSettings(SealedSettings):
         """What opens the API of a source's vendor, the newest first."""
         return _held(self.source_tokens, tenant, source)
 
-    @field_validator("public_url")
+    @field_validator("public_url", "twilio_url")
     @classmethod
     def _is_address(cls, url: str | None) -> str | None:
         parts = urlsplit(url or "http://unset")
@@ -110,6 +115,9 @@ class IntakeSection(Section):
         default=("responses.*",), description="topics whose events may speak for this tenant; * stands for anything"
     )
 
+    conversations: ConversationsSection | None = Field(
+        default=None, description="the survey in SMS, WhatsApp, chatbots and voicebots; none without it"
+    )
     sources: dict[Name, AnyOptions] = Field(
         default_factory=dict, description="programs of others that call us, by the name that stands in their address"
     )

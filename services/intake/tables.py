@@ -1,4 +1,4 @@
-"""Intake's tables: who may send, what has been sent under a key, which segments there are, who numbers."""
+"""Intake's tables: who may send, what was sent under a key, which segments there are, who numbers; conversations."""
 
 from __future__ import annotations
 
@@ -55,4 +55,35 @@ CHANNELS: Final = Table(
     INTAKE,
     Column("topic", String(255), primary_key=True),
     Column("made_at", Utc, nullable=False),
+)
+
+CONVERSATIONS: Final = Table(
+    "conversations",
+    INTAKE,
+    Column("tenant", String(63), primary_key=True),
+    Column("party", String(32), primary_key=True),  # HMAC of a telephone number or session
+    Column("conversation_id", String(36), nullable=False),
+    Column("medium", String(20), nullable=False),
+    Column("source", String(63)),
+    Column("language", String(8), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("since", Utc, nullable=False),
+    Column("unread", Integer, nullable=False),
+    Column("reminded", Boolean, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("due_at", Utc),
+    Column("sealed", LargeBinary),
+    Index("conversations_by_due", "due_at"),
+    Index("conversations_by_age", "since"),
+)
+
+CONVERSATION_MESSAGES: Final = Table(
+    "conversation_messages",
+    INTAKE,
+    Column("tenant", String(63), primary_key=True),
+    Column("message", String(32), primary_key=True),  # hash of its id
+    Column("line", String(20)),
+    Column("over", Boolean, nullable=False),
+    Column("heard_at", Utc, nullable=False),
+    Index("conversation_messages_by_age", "heard_at"),
 )

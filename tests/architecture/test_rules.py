@@ -25,7 +25,10 @@ PURE = (
     "periods.py",
     "policy.py",
     "score.py",
+    "spoken_scores.py",
     "standing_generations.py",
+    "stop_words.py",
+    "talk.py",
     "verdicts.py",
     "windows.py",
 )

@@ -106,7 +106,7 @@ def said(talk: Talk, text: str, now: datetime) -> Turn:
         return Turn(talk=_moved(talk, "stopped", now), say="stopped", opts_out=True)
     if does == "asks_again":
         return _not_understood(talk)
-    if does == "comments":
+    if does == "comments" and text.strip():
         return Turn(talk=_moved(talk, "commented", now), say="thanks", comment=text)
     if spoken is None or does == "ignores":
         return Turn(talk=talk)

@@ -28,6 +28,7 @@ from services.intake.sources import (
     survicate,
     tally,
     trustpilot,
+    twilio,
     typeform,
     wootric,
     zendesk,
@@ -53,6 +54,7 @@ AnyOptions = Annotated[
     | survicate.Options
     | tally.Options
     | trustpilot.Options
+    | twilio.Options
     | typeform.Options
     | wootric.Options
     | zendesk.Options,
@@ -92,6 +94,7 @@ ADAPTERS: Final = {
     "survicate": Adapter(survicate.verify, survicate.parse),
     "tally": Adapter(tally.verify, tally.parse),
     "trustpilot": Adapter(trustpilot.verify, trustpilot.parse),
+    "twilio": Adapter(twilio.verify, twilio.parse),
     "typeform": Adapter(typeform.verify, typeform.parse),
     "wootric": Adapter(wootric.verify, wootric.parse),
     "zendesk": Adapter(zendesk.verify, zendesk.parse),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from ipaddress import ip_address
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -89,7 +89,20 @@ class OptedOut:
     purposes: tuple[Purpose, ...] = ("survey", "mail")
 
 
-Told = Answered | OptedOut
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message of a conversation, and from whom. What it means, the conversation knows."""
+
+    phone: str
+    text: str
+    message_id: str | None
+    """The same when the same message comes again."""
+    medium: Literal["sms", "whatsapp"]
+    opts_out: bool = False
+    """Whether the vendor itself took it for a stop."""
+
+
+Told = Answered | OptedOut | Heard
 
 
 @dataclass(frozen=True, slots=True)
