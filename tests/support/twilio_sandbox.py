@@ -27,8 +27,8 @@ NUMBER = "+15005550006"
 
 def signature(url: str, body: bytes, token: str) -> str:
     """What Twilio says of a form it sends."""
-    parameters = parse_qsl(body.decode(), keep_blank_values=True)
-    signed = url + "".join(name + value for name, value in sorted(parameters))
+    parameters = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+    signed = url + "".join(name + value for name, value in sorted(set(parameters)))
     return base64.b64encode(hmac.digest(token.encode(), signed.encode(), "sha1")).decode()
 
 

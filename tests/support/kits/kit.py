@@ -41,6 +41,8 @@ class Kit:
     content_type: str = "application/json"
     url: str = ""
     """The address called, where the vendor signs it."""
+    talks: bool = False
+    """Whether its calls are turns of a conversation and no answers by themselves."""
 
     @cached_property
     def adapter(self) -> Adapter:

@@ -145,7 +145,7 @@ def test_what_a_business_says_of_a_source_holds_for_all_its_answers(kit: Kit) ->
     options = kit.parsed_options(**said, segments={"booth": "7"})
     told = [item for name in kit.recorded for item in kit.told(name, options)]
     answers = [item.submission for item in told if isinstance(item, Answered)]
-    assert answers, "nothing recorded is an answer"
+    assert answers or kit.talks, "nothing recorded is an answer"
     for each in answers:
         assert {name: getattr(each, name) for name in said} == said
         assert each.segments["booth"] == "7"
