@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from services.chassis.frame import Frame
     from services.chassis.metrics import Metrics
     from services.chassis.sql import Database
+    from services.intake.conversations.sql_conversations import SqlConversations
     from services.intake.door import Door
     from services.intake.metrics import AnyMetric
     from services.intake.sql_requests import SqlRequests
@@ -126,6 +127,7 @@ class Api:
     door: Door
     database: Database
     requests: SqlRequests
+    conversations: SqlConversations
 
     async def submit(self, request: Request) -> Response:
         """Takes one answer in."""
@@ -168,6 +170,8 @@ class Api:
         cause = Cause("intake", now, request.headers.get(tracing.HEADER))
         consents = [_consent(given, tenant, value, now) for value, _ in one.identifiers]
         await self.frame.publisher.publish([outgoing(CONSENTS, each, str(uuid4()), cause) for each in consents])
+        if given.granted and given.purpose == "survey":
+            await self.conversations.allow(tenant, [value for value, _ in one.identifiers])
         return _response(_done(StatusAccepted()))
 
     async def tenant_of(self, request: Request) -> str:

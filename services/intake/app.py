@@ -53,13 +53,14 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
     ):
         frame, database = opened.service.frame, opened.service.database
         requests = SqlRequests(database)
-        api = Api(frame, opened.door, database, requests)
+        sql_conversations = SqlConversations(database)
+        api = Api(frame, opened.door, database, requests, sql_conversations)
         inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
         letters = DeadLetters(frame.publisher, GROUP, opened.keyring)
         conversing = Conversing(
             frame,
             Answers(opened.door, frame.publisher),
-            SqlConversations(database),
+            sql_conversations,
             Texting(frame, texter, settings),
         )
         conversations = HttpConversations(conversing, api.tenant_of)

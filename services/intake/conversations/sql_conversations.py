@@ -6,6 +6,7 @@ two replicas, or two messages at once, one goes first and the other thinks again
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -95,6 +96,14 @@ class SqlConversations:
         """Drops a conversation of which nothing has happened since it was read."""
         async with self._database.begin() as transaction:
             await transaction.execute(delete(CONVERSATIONS).where(_same(known)))
+
+    async def allow(self, tenant: str, parties: Sequence[str]) -> None:
+        """Drops what says that these asked to be asked no more: they allow it again."""
+        stopped = and_(
+            CONVERSATIONS.c.tenant == tenant, CONVERSATIONS.c.party.in_(parties), CONVERSATIONS.c.state == "stopped"
+        )
+        async with self._database.begin() as transaction:
+            await transaction.execute(delete(CONVERSATIONS).where(stopped))
 
     async def due(self, now: datetime, most: int) -> list[Conversation]:
         """Conversations that time moves on, those that wait longest first."""

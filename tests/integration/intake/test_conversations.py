@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from schemas.consent import Consent
-from schemas.topics import CONSENTS
+from schemas.topics import CONSENTS, RESPONSES
 from services.chassis.keyring import Identity
 from services.chassis.sql import open_database
 from services.chassis.sql_service import database_url
@@ -149,6 +149,15 @@ async def test_stop_is_an_opt_out_from_surveys_and_mail_and_nobody_is_asked_agai
         (identified.subject, "mail", False, "sms"),
     }
     assert (again.status_code, again.headers["content-type"]) == (409, "application/problem+json")
+
+
+async def test_who_allows_it_again_may_be_asked_again(talking: World, twilio: TwilioSandbox) -> None:
+    async with hosted(talking.intake()) as client:
+        await twilio.says(client, PHONE, "STOP")
+        allowed = {"purpose": "survey", "granted": True, "phone": PHONE}
+        assert (await client.post("/v1/consents", json=allowed, headers=talking.auth)).status_code == 202
+        again = await start(client, talking)
+    assert (again.status_code, again.json()["new"]) == (202, True)
 
 
 async def test_twilio_confirms_the_english_words_itself(talking: World, twilio: TwilioSandbox) -> None:
@@ -306,6 +315,19 @@ async def test_a_bot_is_told_what_to_say(talking: World, channel: str) -> None:
     assert corrected.revision > first.revision
     assert {one.channel for one in (first, corrected, comment)} == {channel}
     assert len({one.response_id for one in (first, corrected, comment)}) == 1
+
+
+async def test_the_same_message_ten_times_at_once_is_one_answer(talking: World) -> None:
+    async with hosted(talking.intake()) as client:
+        await start_bot(client, talking)
+        told = await asyncio.gather(*(said(client, talking, "9", message_id="m-1") for _ in range(10)))
+        await said(client, talking, "Quick", message_id="m-2")
+        async with reading(talking.frame.kafka, RESPONSES.name) as reader:
+            records = await reader.until(lambda raws: any(b'"commented"' in (raw.value or b"") for raw in raws))
+    found = [RESPONSES.decode(raw.headers, raw.value) for raw in records]
+    assert {one.text for one in told} == {told[0].text}
+    assert len({(one.response_id, one.revision, one.digest) for one in found if one.op != "commented"}) == 1
+    assert [one.op for one in found].count("commented") == 1
 
 
 async def test_a_reason_that_comes_with_the_score_is_one_answer(talking: World) -> None:
