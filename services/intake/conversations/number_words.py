@@ -76,18 +76,19 @@ ENGLISH: Final = Words(
     """,
     doubtful="one",
     carriers="""
-        a an absolutely about actually again and answer are around as at be because but certainly clearly definitely
+        a an absolutely about actually again and answer are around as be because but certainly clearly definitely
         easily er for from give gave going go hello hey hi honestly i i'd i'll i'm is it it's its id ill im just
-        likely like maybe me meant mine my number ok okay only perhaps please probably rate rated rating say score solid
-        strong so sorry sure cheers thank thanks thx that that's thats the then think this to uh um well with would
-        yes yeah you your guess choose pick
+        likely like maybe me meant mine my number ok okay only perhaps please probably rate rated rating say score
+        solid strong so sorry sure cheers thank thanks thx that that's thats the then think this to uh um well with
+        would yes yeah you your guess choose pick recommend highly guys
     """,
     points="point points pt pts p",
     out_of="out of over",
     units="""
-        week* day* hour* hr hrs minute* min mins second* sec secs month* year* time times star* order* item* people
-        person* friend* colleague* call* euro* dollar* pound* percent* thumb* kid kids visit* am pm o'clock km mile*
-        kg th st nd rd x product* package* parcel* more less
+        week* wk wks day* hour* hr hrs minute* min mins second* sec secs month* year* time times star* order* item*
+        people person* friend* colleague* call* euro* dollar* pound* percent* thumb* kid kids visit* am pm o'clock km
+        mile* kg th st nd rd x product* package* parcel* more less yr yrs complaint* problem* issue* reason* thing*
+        question* suggestion*
     """,
     beyond="half quarter hundred hundreds thousand thousands million millions dozen dozens minus negative",
 )
@@ -108,16 +109,17 @@ CZECH: Final = Words(
     """,
     doubtful="jeden jedna jedno jednu",
     carriers="""
-        a ahoj ale asi ano bych byla bylo by body číslo dala dal dám dávám dáme děkuji děkuju díky dobrý den za je jen
-        jenom jo já bych hodnocení hodnotím klidně mi moje můj můžu na no odpověď ok prosím protože určitě rovných
-        řekl řekla skóre spíš spíše tak takže tedy to tohle třeba určitě vám volím vybírám známka známku že čistá
-        čistou krásných plných promiňte sorry
+        a ahoj ale asi ano bych byla bylo by body číslo dala dal dám dávám dáme doporučuji doporučuju doporučil
+        doporučila děkuji děkuju díky dobrý den za je jen jenom jo já hodnocení hodnotím klidně mi moje můj můžu na no
+        odpověď ok prosím protože určitě rovných řekl řekla skóre spíš spíše tak takže tedy to tohle třeba vám volím
+        vybírám známka známku že čistá čistou krásných plných promiňte sorry
     """,
     points="bod body bodů bodu b",
     out_of="z ze",
     units="""
         týden týdn* den dny dnů dní dnech hodin* minut* vteřin* měsíc* rok roku roky roků let krát hvězd* korun* kč
-        procent* lidi lidé lidí kamarád* přátel* přítel* objednáv* kus* eur* osob* zaměstnan* víc* míň méně
+        procent* lidi lidé lidí kamarád* přátel* přítel* objednáv* kus* eur* osob* zaměstnan* víc* míň méně problém*
+        důvod* věc* stížnost* otáz* připomín*
     """,
     beyond="půl polovina polovinou čtvrt sto stovka stovku tisíc tisíce milion milión mínus minus",
 )
@@ -138,16 +140,17 @@ POLISH: Final = Words(
     """,
     doubtful="jeden jedna jedno jedną",
     carriers="""
-        a ale bo bym chyba cześć dam daję dałbym dałabym dziękuję dzięki dzień dobry hej i ja jest jednak moja moje
-        mój można myślę na no numer ocena ocenę oceniam odpowiedź ok okej pewnie po prostu ponieważ powiem
-        powiedziałbym powiedziałabym proszę przepraszam raczej tak tam to tylko wybieram więc wynik z za zdecydowanie
-        że mocne mocna solidne solidna pełne czyste
+        a ale bo bym chyba cześć dam daję polecam polecę polecił poleciła dałbym dałabym dziękuję dzięki dzień dobry
+        hej i ja jest jednak moja moje mój można myślę na no numer ocena ocenę oceniam odpowiedź ok okej pewnie po
+        prostu ponieważ powiem powiedziałbym powiedziałabym proszę przepraszam raczej tak tam to tylko wybieram więc
+        wynik za zdecydowanie że mocne mocna solidne solidna pełne czyste
     """,
     points="punkt punkty punktów punkta pkt p",
     out_of="na z",
     units="""
         tydzień tygod* dni dniach dzień godzin* minut* sekund* miesi* lat lata rok roku raz razy gwiazd* zł złot*
-        procent* osob* osób ludzi znajom* przyjaci* zamów* sztuk* euro więcej mniej
+        procent* osob* osób ludzi znajom* przyjaci* zamów* sztuk* euro więcej mniej problem* powod* powód rzecz* uwag*
+        skarg* pytan*
     """,
     beyond="pół połowa połową ćwierć sto stu setka tysiąc tysiące tysięcy milion minus",
 )
@@ -170,14 +173,15 @@ FINNISH: Final = Words(
     carriers="""
         aika anna annan antaisin antaa arvio arvosana arvosanaksi arvosanani ehdottomasti ehkä että hei ihan joo ja
         juu kai kiitos kiitti koska kyllä luku minä mä mielestäni moi mun mutta niin no numero numeron numeroksi ok
-        olisi on oon pistemäärä pistettä sanoisin sanon sano siis se suosittelen tämä täysi täydet vaikka valitsen
-        varma varmaan varmasti vastaan vastaus vastaukseni vahva varsin selvä selkeä sori
+        olisi on oon pistemäärä pistettä sanoisin sanon sano siis se suosittelen suosittelisin tämä täysi täydet
+        vaikka valitsen varma varmaan varmasti vastaan vastaus vastaukseni vahva varsin selvä selkeä sori
     """,
     points="piste pistettä pisteen p",
     out_of="kautta",
     units="""
-        viikko* viiko* päivä* tunti tunnin tuntia minuut* sekun* kuukau* vuosi vuoden vuotta kerta* kerra* tähte* tähti
-        tähden euro* prosent* ihmis* henkil* ystäv* tilau* kappale* kpl enemm* vähem*
+        viikko* viiko* päivä* tunti tunnin tuntia minuut* sekun* kuukau* vuosi vuoden vuotta kerta* kerra* tähte*
+        tähti tähden euro* prosent* ihmis* henkil* ystäv* tilau* kappale* kpl enemm* vähem* ongelm* syy* asia* kysymy*
+        valitu*
     """,
     beyond="puoli puolikas neljännes sata sataa tuhat tuhatta miljoona miinus",
     scale="kymmenestä",
@@ -200,16 +204,16 @@ RUSSIAN: Final = Words(
     doubtful="один одна одно одну",
     carriers="""
         а балл бы в да давайте дал дала дам даю думаю ей ему и конечно ладно мне моя мой моё моей можно на наверное
-        наверно ну но но оценка оценку оценил оценила оцениваю ответ ок окей пожалуй пожалуйста поставил поставила
-        поставлю потому привет просто пусть сказал сказала скажу скорее спасибо ставлю так твёрдая твёрдую твёрдые
-        точно только уверенно уверенная уверенную это цифра число что я здравствуйте добрый день вам выбираю извините
-        извиняюсь чистая чистую
+        наверно ну но оценка оценку оценил оценила оцениваю ответ ок окей пожалуй пожалуйста поставил поставила
+        поставлю потому привет просто пусть сказал сказала скажу скорее спасибо рекомендую порекомендую ставлю так
+        твёрдая твёрдую твёрдые точно только уверенно уверенная уверенную это цифра число что я здравствуйте добрый
+        день вам выбираю извините извиняюсь чистая чистую
     """,
     points="балл балла баллов бал балов б",
     out_of="из",
     units="""
         недел* дня дней день дни час* минут* секунд* месяц* год* лет раз раза звёзд* руб* процент* человек* друз*
-        подруг* заказ* штук* евро доллар* больше меньше
+        подруг* заказ* штук* евро доллар* больше меньше проблем* причин* вещ* вопрос* жалоб* замечан*
     """,
     beyond="половина половиной пол четверть сто сотня тысяча тысячи тысяч миллион минус",
 )
@@ -232,11 +236,14 @@ CHINESE: Final = Words(
     carriers="""
         我 我会 我會 会 會 给 給 打 选 選 评 評 想 要 吧 啊 呢 哦 了 的 是 大概 应该 應該 可能
         就 觉得 覺得 你们 你們 您 你 谢谢 謝謝 评分 評分 分数 分數 答案 好 嗯 那 因为 因為 但是 可以
-        肯定 绝对 絕對 个人 個人 当然 當然 本人 这 這 这次 這次 选择 選擇 回答 数字 數字
+        肯定 绝对 絕對 个人 個人 当然 當然 推荐 推薦 本人 这 這 这次 這次 选择 選擇 回答 数字 數字
     """,
     points="分",
     out_of="",
-    units="天 周 週 星期 个 個 次 年 月 日 小时 小時 点 點 分钟 分鐘 秒 元 块 塊 星 号 號 人 件 名 位 岁 歲 遍 回",
+    units="""
+        天 周 週 星期 个 個 次 年 月 日 小时 小時 点 點 分钟 分鐘 秒 元 块 塊 星 号 號 人 件 名
+        位 岁 歲 遍 回 以上 以下 以内
+    """,
     beyond="半 百 千 万 萬 亿 億 负 負",
 )
 

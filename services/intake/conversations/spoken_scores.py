@@ -41,7 +41,7 @@ _PART_OF_MORE: Final = re.compile(
             rf"[{DASHES}]\d",
             rf"^\s*[{DASHES}]\s*\d",
             rf"\d\s*[{DASHES}]+\s*\d",  # ranges, telephone numbers
-            r"[#@$€£¥]\s*\d",
+            r"[#@$€£¥<>≤≥]\s*\d",
             r"\d\s*[%‰°$€£¥*⭐★☆]",
             "\N{FRACTION SLASH}",  # what halves and quarters become
         )

@@ -64,6 +64,12 @@ READ = {
         "9\nthanks": 9,
         "10 10 10": 10,
         "9?": 9,
+        "+9": 9,
+        "Would highly recommend 10/10": 10,
+        "It's a 7 from me": 7,
+        "rating: 8": 8,
+        "I'll give you guys an 8": 8,
+        "8 or so": 8,
     },
     "cs": {
         "9": 9,
@@ -236,6 +242,13 @@ UNREADABLE = {
         "on a scale of 0 to 10 an 8",
         "10 days ago I said 8",
         "8 or one",
+        ">9",
+        "8 or more",
+        "2 complaints",
+        "I have 1 complaint",
+        "at 9",
+        "9 yrs",
+        "up to 9",
         "x" * 5000 + " 9",
     ],
     "cs": [
@@ -273,6 +286,9 @@ UNREADABLE = {
         "不给9分",
         "等了3个星期",
         "一百",
+        "8分以上",
+        "第九",
+        "不到8分",
     ],
 }
 
