@@ -162,10 +162,34 @@ class Business:
 
     def _problem(self, path: Path_, fallback: Path_, location: Path_, message: str) -> str:
         """One line for a value that is wrong, found in the tenant's own section or in the defaults."""
-        in_own, in_shared = (self._depth((*start, *location)) - len(start) for start in (path, fallback))
-        place = (*fallback, *location) if in_shared > max(in_own, 0) else (*path, *location)
+        own, shared = ((*start, *self._as_written(start, location)) for start in (path, fallback))
+        in_own, in_shared = self._depth(own) - len(path), self._depth(shared) - len(fallback)
+        place = shared if in_shared > max(in_own, 0) else own
         reason = message.removeprefix("Value error, ")
         return self._at(place, f"{_dotted(place)}: {reason[:1].lower() + reason[1:]}")
+
+    def _as_written(self, start: Path_, location: Path_) -> Path_:
+        """A location without what stands in no file: pydantic names each alternative of a union that it tried."""
+        written: Path_ = ()
+        for index, part in enumerate(location):
+            node, rest = self._node((*start, *written)), location[index + 1 :]
+            if isinstance(node, dict):
+                is_kind = part not in node and (part in node.values() or (rest and rest[0] in node))
+            else:
+                is_kind = node is not None and not isinstance(node, list)
+            if not is_kind:
+                written = (*written, part)
+        return written
+
+    def _node(self, path: Path_) -> Any:  # YAML of any shape
+        """What stands at a path, all files together; none if nothing does."""
+        node: Any = self._tree  # YAML of any shape
+        for part in path:
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return node
 
     def _depth(self, path: Path_) -> int:
         """How much of a path stands in any of the files."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from schemas.consent import Consent
 from schemas.contract import LONGEST_IDENTIFIER
-from schemas.malformed import Malformed
+from schemas.malformed import Fault, Malformed
 from schemas.topics import CONSENTS
 from services.chassis import tracing
 from services.chassis.failures import Transient
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from services.intake.public_keys import PublicKeys
     from services.intake.settings import IntakeSettings
     from services.intake.sources.catalogue import AnyOptions
-    from services.intake.sources.source import Told
 
 CALLS: Final = "nps.calls"
 """Where dead letters of calls are found: `nps.calls.dlq`. There is no topic of this name."""
@@ -53,7 +52,10 @@ CALLS: Final = "nps.calls"
 LETTERS: Final = UUID("5d0d6f3c-0e0c-5a4f-9a55-33b1a6b1c7de")
 """Namespace of the ids of dead letters that calls become (RFC 9562 §5.5)."""
 
-HEADERS_KEPT: Final = frozenset({"content-type", "webhook-id", "webhook-timestamp"})
+CALL_ID: Final = "nps-call-id"
+"""In the headers of a call that is kept: names answers that have no id of their own, also when it is read again."""
+
+HEADERS_KEPT: Final = frozenset({CALL_ID, "content-type", "webhook-id", "webhook-timestamp"})
 """Of a call that is kept: enough to read it again, and nothing that proves who somebody is."""
 
 TALKING: Final = frozenset({"twilio"})
@@ -130,15 +132,8 @@ class Calls:
         Raises:
             Transient: if nothing can be accepted now.
         """
-        faults, accepted = [], 0
-        try:
-            said = ADAPTERS[source.vendor].parse(call, source.options)
-            told = await self.lookups.told(source.tenant, source.name, source.options, said)
-            refused = await self._let_in(source, told, now, traceparent)
-            accepted = len(told) - len(refused)
-            faults = [fault for error in refused for fault in error.faults]
-        except Malformed as error:
-            faults = error.faults
+        call = replace(call, headers={**call.headers, CALL_ID: str(uuid4())})
+        accepted, faults = await self.let_in(source, call, now, traceparent)
         if not faults:
             return CallTaken(accepted=accepted)
         await self.letters.write(
@@ -154,12 +149,45 @@ class Calls:
         query = f"?{request.url.query}" if request.url.query else ""
         return f"{self.settings.public_url}{request.url.path}{query}"
 
+    async def let_in(
+        self, source: Source, call: Call, received_at: datetime, traceparent: str | None = None
+    ) -> tuple[int, list[Fault]]:
+        """Lets in what a verified call says; returns how much of it is in, and what is wrong with the rest.
+
+        Called again with a call that was kept, with its id and the time it had come, it lets in the same.
+
+        Raises:
+            Transient: if nothing can be accepted now.
+        """
+        try:
+            named = ADAPTERS[source.vendor].parse(call, source.options)
+            said = await self.lookups.told(source.tenant, source.name, source.options, named)
+        except Malformed as error:
+            return 0, error.faults
+        refused = [item for item in said if isinstance(item, Malformed)]
+        came = _Came(call.headers[CALL_ID], received_at, traceparent)
+        arrivals = [_arrival(source, item, came) for item in said if isinstance(item, Answered)]
+        results = await self.door.admit(arrivals, self.frame.clock.now())
+        refused += [result for result in results if isinstance(result, Malformed)]
+        await self._withdraw_consent(source, [item for item in said if isinstance(item, OptedOut)], came)
+        return len(said) - len(refused), [fault for error in refused for fault in error.faults]
+
+    def source(self, tenant: str, name: str) -> Source:
+        """A source of the business file.
+
+        Raises:
+            Malformed: if there is none of this name.
+        """
+        options = self.door.sections.of(tenant).sources.get(name)
+        if options is None:
+            raise Malformed.of("source", "not in the business file")
+        return Source(tenant, name, options, options.vendor)
+
     def _source(self, tenant: str, name: str) -> Source:
         try:
-            options = self.door.sections.of(tenant).sources[name]
-        except (Malformed, KeyError) as error:
+            return self.source(tenant, name)
+        except Malformed as error:
             raise Problem(HTTPStatus.NOT_FOUND, "not-found", "no such source in the business file") from error
-        return Source(tenant, name, options, options.vendor)
 
     async def _verify(self, source: Source, call: Call, now: datetime) -> None:
         """One of the secrets that hold must fit; the reason is that of the newest, which stands first."""
@@ -183,24 +211,14 @@ class Calls:
             return self.settings.secrets_of(source.tenant, source.name)
         return (await self.public_keys.at(address, now),)
 
-    async def _let_in(
-        self, source: Source, said: Sequence[Told], now: datetime, traceparent: str | None
-    ) -> list[Malformed]:
-        arrivals = [_arrival(source, item, now, traceparent) for item in said if isinstance(item, Answered)]
-        results = await self.door.admit(arrivals, now)
-        await self._withdraw_consent(source, [item for item in said if isinstance(item, OptedOut)], now, traceparent)
-        return [result for result in results if isinstance(result, Malformed)]
-
-    async def _withdraw_consent(
-        self, source: Source, gone: Sequence[OptedOut], now: datetime, traceparent: str | None
-    ) -> None:
+    async def _withdraw_consent(self, source: Source, gone: Sequence[OptedOut], came: _Came) -> None:
         consents = [
-            _withdrawn(source, one, purpose, subject, now)
+            _withdrawn(source, one, purpose, subject, came.at)
             for one in gone
             for subject in await self._subjects(source, one)
             for purpose in one.purposes
         ]
-        cause = Cause("intake", now, traceparent)
+        cause = Cause("intake", self.frame.clock.now(), came.traceparent)
         await self.frame.publisher.publish([outgoing(CONSENTS, each, str(uuid4()), cause) for each in consents])
 
     async def _subjects(self, source: Source, one: OptedOut) -> list[str]:
@@ -225,26 +243,36 @@ def _withdrawn(source: Source, one: OptedOut, purpose: Purpose, subject: str, no
     )
 
 
-def _arrival(source: Source, item: Answered, now: datetime, traceparent: str | None) -> Arrival:
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """How a call came: under which id of ours, when, and in which trace."""
+
+    call_id: str
+    at: datetime
+    traceparent: str | None
+
+
+def _arrival(source: Source, item: Answered, came: _Came) -> Arrival:
     """Ids of two sources may be the same: each stands behind its source's name, or is hashed with it if too long."""
     own = item.submission.response_id
     named = f"{source.name}:{own}" if own else None
-    event = f"answer|{own}" if own else f"event|{item.event_id or uuid4()}"
+    event = f"event|{item.event_id}" if item.event_id else f"call|{came.call_id}|{item.place}"
     fits = named is None or len(named) <= LONGEST_IDENTIFIER
     return Arrival(
         submission=item.submission.model_copy(update={"response_id": named if fits else None}),
         tenant=source.tenant,
         channel=item.submission.channel,
-        received_at=now,
-        identity=f"source|{source.name}|{event}",
+        received_at=came.at,
+        identity=f"source|{source.name}|{f'answer|{own}' if own else event}",
         source=source.name,
-        traceparent=traceparent,
+        traceparent=came.traceparent,
     )
 
 
 def _letter_of(source: Source, call: Call) -> UUID:
-    """The same for a call that comes again."""
-    return uuid5(LETTERS, f"{source.tenant}/{source.name}|{call.body.hex()}")
+    """The same for a call that comes again, where that can be told from another that says the same."""
+    told = call.body.hex() if source.options.names_answers else call.headers[CALL_ID]
+    return uuid5(LETTERS, f"{source.tenant}/{source.name}|{told}")
 
 
 def _raw(source: Source, call: Call, now: datetime) -> Raw:

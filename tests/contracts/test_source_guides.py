@@ -82,3 +82,15 @@ def test_the_template_for_retently_is_read_as_its_page_says(tmp_path: Path) -> N
         OptedOut(email="lian.smith@example.org", at=told.answered_at)
     ]
     assert ADAPTERS["retently"].parse(sent("bounced"), options) == []
+
+
+def test_the_body_in_the_recipe_becomes_an_answer(tmp_path: Path) -> None:
+    (body,) = blocks(GUIDES / "generic.md", "json")
+    options = sources(GUIDES / "generic.md", tmp_path)["after-visit"]
+    (answered,) = ADAPTERS["generic"].parse(Call({}, body.encode()), options)
+    assert isinstance(answered, Answered)
+    told = answered.submission
+    assert (told.response_id, told.score, told.comment) == ("1lwBnVbM4", 9, "Quick and friendly")
+    assert (told.email, told.channel) == ("guest@example.org", "website")
+    unanswered = body.replace('"nps": 9', '"nps": null').encode()
+    assert ADAPTERS["generic"].parse(Call({}, unanswered), options) == []

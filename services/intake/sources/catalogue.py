@@ -14,6 +14,7 @@ from services.intake.sources import (
     chatwoot,
     delighted,
     formbricks,
+    generic,
     google_forms,
     google_reviews,
     helpscout,
@@ -40,6 +41,7 @@ AnyOptions = Annotated[
     | chatwoot.Options
     | delighted.Options
     | formbricks.Options
+    | generic.Options
     | google_forms.Options
     | google_reviews.Options
     | helpscout.Options
@@ -80,6 +82,7 @@ ADAPTERS: Final = {
     "chatwoot": Adapter(chatwoot.verify, chatwoot.parse),
     "delighted": Adapter(delighted.verify, delighted.parse),
     "formbricks": Adapter(formbricks.verify, formbricks.parse),
+    "generic": Adapter(generic.verify, generic.parse),
     "google_forms": Adapter(google_forms.verify, google_forms.parse),
     "google_reviews": Adapter(google_reviews.verify, google_reviews.parse, google_reviews.access, google_reviews.keys),
     "helpscout": Adapter(helpscout.verify, helpscout.parse),

@@ -13,11 +13,10 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import Field
-from pydantic_core import from_json
 
 from schemas.malformed import Malformed
 from services.chassis.business import Section
-from services.intake.sources.expression import Expression, found
+from services.intake.sources.expressions import Expression, evaluate, payload
 from services.intake.sources.proofs import check_token
 from services.intake.sources.source import (
     Answered,
@@ -84,26 +83,23 @@ def parse(call: Call, options: Options) -> list[Said]:
     Raises:
         Malformed: naming the field.
     """
-    try:
-        told = from_json(call.body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Malformed.of("body", "not JSON") from error
-    if found(options.bounced, told, "bounced"):
+    told = payload(call.body)
+    if evaluate(options.bounced, told, "bounced"):
         return []
-    if found(options.opted_out, told, "opted_out"):
+    if evaluate(options.opted_out, told, "opted_out"):
         return [_opted_out(options.fields, told)]
     return [_answered(call, options, told)]
 
 
 def _answered(call: Call, options: Options, told: Any) -> Answered:  # JSON of any shape
     fields = options.fields
-    values = {name: words(found(getattr(fields, name), told, f"fields.{name}")) for name in TEXTS}
-    times = {name: moment(found(getattr(fields, name), told, f"fields.{name}"), f"fields.{name}") for name in TIMES}
-    attributes = found(fields.attributes, told, "fields.attributes")
+    values = {name: words(evaluate(getattr(fields, name), told, f"fields.{name}")) for name in TEXTS}
+    times = {name: moment(evaluate(getattr(fields, name), told, f"fields.{name}"), f"fields.{name}") for name in TIMES}
+    attributes = evaluate(fields.attributes, told, "fields.attributes")
     submission = answer(
         options,
         CHANNEL,
-        score=points(found(fields.score, told, "fields.score"), "fields.score"),
+        score=points(evaluate(fields.score, told, "fields.score"), "fields.score"),
         attributes=attributes if isinstance(attributes, dict) else None,
         **values,
         **times,
@@ -112,9 +108,9 @@ def _answered(call: Call, options: Options, told: Any) -> Answered:  # JSON of a
 
 
 def _opted_out(fields: FieldMap, told: Any) -> OptedOut:  # JSON of any shape
-    named = {name: words(found(getattr(fields, name), told, f"fields.{name}")) for name in PEOPLE}
+    named = {name: words(evaluate(getattr(fields, name), told, f"fields.{name}")) for name in PEOPLE}
     who = {name: value if value and fits(name, value) else None for name, value in named.items()}
     if not any(who.values()):
         raise Malformed.of("fields", "somebody opted out, and neither customer, address nor telephone is told")
-    at = moment(found(fields.updated_at or fields.answered_at, told, "fields.updated_at"), "fields.updated_at")
+    at = moment(evaluate(fields.updated_at or fields.answered_at, told, "fields.updated_at"), "fields.updated_at")
     return OptedOut(who["customer_id"], who["email"], who["phone"], at)

@@ -68,6 +68,11 @@ class SourceOptions(Section):
     )
     test: bool = Field(default=False, description="a trial: answers enter no count and reach nobody")
 
+    @property
+    def names_answers(self) -> bool:
+        """Whether what comes twice can be told from two that are alike: the vendor gives each an id."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -76,6 +81,8 @@ class Answered:
     submission: Submission
     event_id: str | None = None
     """The same when the same event comes again; names an answer that has no id of its own."""
+    place: int = 0
+    """Which of several in its call; names, with the call, an answer that has no id and no event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,8 @@ class Heard:
     """Whether the vendor itself took it for a stop."""
 
 
-Told = Answered | OptedOut | Heard
+Told = Answered | OptedOut | Heard | Malformed
+"""One of the things that a call says; Malformed is one of several that cannot be used, and holds up no other."""
 
 
 @dataclass(frozen=True, slots=True)

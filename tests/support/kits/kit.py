@@ -43,6 +43,8 @@ class Kit:
     """The address called, where the vendor signs it."""
     talks: bool = False
     """Whether its calls are turns of a conversation and no answers by themselves."""
+    recorded_in: str | None = None
+    """The folder of what is recorded, where the vendor has several kits."""
 
     @cached_property
     def adapter(self) -> Adapter:
@@ -59,7 +61,7 @@ class Kit:
     @property
     def recorded(self) -> dict[str, bytes]:
         """The bodies recorded, by name."""
-        return _files(RECORDED / self.vendor)
+        return _files(RECORDED / (self.recorded_in or self.vendor))
 
     @property
     def api(self) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, model_validator
@@ -18,7 +19,17 @@ class Dish(Section):
     price: int = Field(ge=0)
 
 
+class Voucher(Section):
+    kind: Literal["voucher"]
+    code: str = Field(max_length=4)
+
+
+class Cash(Section):
+    kind: Literal["cash"]
+
+
 class ShopSection(Section):
+    payment: Annotated[Voucher | Cash, Field(discriminator="kind")] | None = None
     greeting: str = "hello"
     dishes: tuple[Dish, ...] = ()
     hours: dict[str, int] = Field(default_factory=dict)
@@ -175,3 +186,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"tenants: {acme: {}}\n\x00", b"tenants: \xc3"])
 def test_a_file_that_is_no_text_is_no_yaml(files: Files, content: bytes) -> None:
     assert files.fault(content).startswith("nps.yaml: no YAML: ")
+
+
+def test_of_several_kinds_the_fault_is_told_where_it_stands(files: Files) -> None:
+    text = "tenants:\n  a:\n    shop:\n      payment:\n        kind: voucher\n"
+    assert files.fault(text + "        code: ABCDE\n") == (
+        "nps.yaml:6: tenants.a.shop.payment.code: string should have at most 4 characters"
+    )
+    assert files.fault(text) == "nps.yaml:4: tenants.a.shop.payment.code: field required"
