@@ -2,7 +2,7 @@
 
 Headers are those of Kafka Connect (KIP-298), so that its tools read them. The id is a function of group, topic,
 partition and offset: whoever lists dead letters sees one, however often it was written. What strangers sent is
-sealed, since nobody knows what is in it.
+sealed, since nobody knows what is in it. What became of a letter is a mark, a record of headers alone beside it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import traceback
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 from uuid import UUID, uuid5
 
 from schemas import cloudevents
@@ -30,6 +30,10 @@ LETTERS: Final = UUID("0f0d4a52-7a52-5d0b-9d4e-0b6a9d2f5c11")
 CONNECT: Final = "__connect.errors."
 OWN: Final = "nps.dlq."
 SEALED_TYPE: Final = "application/vnd.nps-loop.sealed+json"
+MARK: Final = OWN + "mark"
+
+Fate = Literal["replayed", "dropped"]
+"""replayed: let in after all; dropped: given up, and its content destroyed where it was sealed."""
 
 
 class Sealer(Protocol):
@@ -46,7 +50,10 @@ class Sealer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One record that could not be read, and why. Key, value and headers are as received; none where erased."""
+    """One record that could not be read, and why. Key, value and headers are as received; none where erased.
+
+    `at` is the record's timestamp: the broker's own if `appended`, else the producer's.
+    """
 
     letter_id: UUID
     group: str
@@ -61,6 +68,27 @@ class DeadLetter:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    at: datetime
+    appended: bool
+
+    def as_raw(self) -> Raw:
+        """The record as it was, to be read again."""
+        return Raw(self.topic, self.partition, self.offset, self.at, self.key, self.value, self.headers, self.appended)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of a letter, and when."""
+
+    letter_id: UUID
+    fate: Fate
+    at: datetime
+
+    def record(self, topic: str) -> Outgoing:
+        """As it stands beside the dead letters of a topic."""
+        told = {OWN + "id": str(self.letter_id), MARK: self.fate, OWN + "marked_at": self.at.isoformat()}
+        headers = tuple((name, content.encode()) for name, content in told.items())
+        return _outgoing(topic, self.letter_id.bytes, None, headers)
 
 
 def letter_id(group: str, raw: Raw) -> UUID:
@@ -92,6 +120,8 @@ class DeadLetters:
             (OWN + "id", str(letter).encode()),
             (OWN + "attempts", str(attempts).encode()),
             (OWN + "failed_at", now.isoformat().encode()),
+            (OWN + "at", raw.at.isoformat().encode()),
+            (OWN + "appended", b"true" if raw.appended else b"false"),
         )
         record = await self._record(letter, raw, (*_connect_headers(self._group, raw, error), *ours))
         try:
@@ -144,9 +174,23 @@ async def read_letter(raw: Raw, sealer: Sealer | None) -> DeadLetter:
             key=key,
             value=value,
             headers=headers,
+            at=datetime.fromisoformat(told[OWN + "at"]),
+            appended=told[OWN + "appended"] == "true",
         )
     except (KeyError, ValueError) as error:
         raise Malformed.of("headers", f"no dead letter of ours: {error}") from error
+
+
+def mark_of(raw: Raw) -> Mark | None:
+    """The mark that a record is; none if it is none."""
+    told = {name: content.decode(errors="replace") for name, content in raw.headers if name.startswith(OWN)}
+    fate = next((fate for fate in get_args(Fate) if told.get(MARK) == fate), None)
+    if fate is None:
+        return None
+    try:
+        return Mark(UUID(told[OWN + "id"]), fate, datetime.fromisoformat(told[OWN + "marked_at"]))
+    except (KeyError, ValueError):
+        return None
 
 
 def key_of_letter(raw: Raw) -> str | None:

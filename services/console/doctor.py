@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import aiohttp
 from aiokafka.errors import KafkaError
 
 from infra.local.stack import PIDS_FILE, resident_mib
-from schemas.topic import DEAD_LETTER_SUFFIX, INBOUND_PREFIX
+from schemas.topic import DEAD_LETTER_SUFFIX, INBOUND_PREFIX, dead_letters_of
 from schemas.topics import CATALOGUE
 from services.chassis.business import BadBusiness
 from services.chassis.clock import SystemClock
@@ -25,6 +26,7 @@ from services.chassis.keyring import open_keyring
 from services.chassis.settings import BadSettings, SealedSettings, ServiceSettings, SqlSettings, load
 from services.chassis.topic_admin import open_topic_admin, wanted_topic
 from services.console import environment
+from services.console.dead_letters import Sought, letters
 from services.console.serving import NAMES, PAUSABLE, business_of, settings_of
 from services.monitor.kafka_pipeline import open_pipeline
 from services.monitor.pipeline import Pipeline
@@ -124,9 +126,11 @@ def _port(name: str) -> int:
 
 async def _line() -> list[Finding]:
     """What each group has still to read, and what was refused."""
-    async with open_pipeline(Kafka(load(ServiceSettings))) as pipeline:
+    kafka = Kafka(load(ServiceSettings))
+    async with open_pipeline(kafka) as pipeline:
         found = await pipeline.look(Pipeline())
-    dead = ", ".join(f"{name}: {number}" for name, number in found.dead.items()) or "none"
+    waiting = Counter(dead_letters_of(kept.letter.topic) for kept in await letters(kafka, None, Sought()))
+    dead = ", ".join(f"{name}: {number}" for name, number in sorted(waiting.items())) or "none"
     built = "complete" if found.rebuilt is None else f"being rebuilt: {found.rebuilt:.0%} of all answers read"
     return [
         Finding("counts", ok=True, told=built),

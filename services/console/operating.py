@@ -1,8 +1,7 @@
-"""Commands for those who run it: topics, keys, dead letters, pause and resume, recovery."""
+"""Commands for those who run it: topics, keys, pause and resume, recovery."""
 
 from __future__ import annotations
 
-import base64
 import importlib
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -13,16 +12,14 @@ import typer
 
 from infra.local.kafka_broker import KafkaDown
 from infra.local.stack import stopped_kafka
-from schemas.topic import dead_letters_of
 from schemas.topics import CATALOGUE, RESPONSES
 from services.chassis.clock import SystemClock
 from services.chassis.copying import Copying, Route
-from services.chassis.dead_letters import DeadLetter
 from services.chassis.failures import Refused
 from services.chassis.kafka import Kafka
 from services.chassis.settings import SealedSettings, ServiceSettings, load
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_topic
-from services.console import dead_letters, environment
+from services.console import environment
 from services.console.answers import AsJson, Tenant
 from services.console.serving import PAUSABLE, Exit, business_of, settings_of
 from services.console.showing import bar, fail, finish, out, show_json, show_table
@@ -31,14 +28,12 @@ RECOVERABLE: Final = ("intake", "routing", "delivery", "outreach")
 
 keys = typer.Typer(help="API keys of senders.", no_args_is_help=True)
 topics = typer.Typer(help="Kafka topics.", no_args_is_help=True)
-dlq = typer.Typer(help="Dead letters.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Adds these commands."""
     app.add_typer(keys, name="keys")
     app.add_typer(topics, name="topics")
-    app.add_typer(dlq, name="dlq")
     for command in (pause, resume, resend, recover):
         app.command()(command)
 
@@ -163,86 +158,6 @@ def copy_topic(
             return await Copying(kafka, route, tell).run(follow=follow)
 
     out.print(f"{route.target} holds all {finish(work())} records of {source}", highlight=False)
-
-
-@dlq.command("list")
-def list_letters(
-    topic: Annotated[str | None, typer.Option(help="of one topic alone, for example responses.email")] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List dead letters, each once."""
-    found = _letters(topic)
-    if as_json:
-        show_json([_described(letter) for letter in found])
-        return
-    rows = (
-        (x.letter_id, f"{x.failed_at:%Y-%m-%d %H:%M:%S}Z", x.group, f"{x.topic}[{x.partition}]@{x.offset}", x.message)
-        for x in found
-    )
-    show_table("dead letters", ("id", "at", "group", "record", "reason"), rows)
-
-
-@dlq.command("show")
-def show_letter(
-    letter_id: Annotated[str, typer.Argument(help="the id, or its beginning")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Show one dead letter byte for byte as it came."""
-    fitting = [letter for letter in _letters(None) if str(letter.letter_id).startswith(letter_id)]
-    if len(fitting) != 1:
-        raise fail(f"{len(fitting)} dead letters have an id that begins with {letter_id}", Exit.REFUSED)
-    (letter,) = fitting
-    if as_json:
-        show_json(
-            _described(letter)
-            | {
-                "key": _base64(letter.key),
-                "value": _base64(letter.value),
-                "headers": [[name, _base64(content)] for name, content in letter.headers],
-            }
-        )
-        return
-    for name, value in _described(letter).items():
-        out.print(f"{name}: {value}", highlight=False, markup=False)
-    out.print(f"key: {letter.key!r}", highlight=False, markup=False)
-    for header, content in letter.headers:
-        out.print(f"header {header}: {content!r}", highlight=False, markup=False)
-    out.print(f"value: {letter.value!r}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _letters(topic: str | None) -> list[DeadLetter]:
-    from services.chassis.keyring import open_keyring  # noqa: PLC0415 each command loads what it needs
-
-    environment.adopt()
-
-    async def work() -> list[DeadLetter]:
-        settings = load(SealedSettings)
-        async with open_keyring(settings, SystemClock()) as keyring:
-            return await dead_letters.letters(Kafka(settings), keyring, topic)
-
-    return finish(work())
-
-
-def _described(letter: DeadLetter) -> dict[str, object]:
-    return {
-        "id": str(letter.letter_id),
-        "failed_at": letter.failed_at.isoformat(),
-        "group": letter.group,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "offset": letter.offset,
-        "dead_letter_topic": dead_letters_of(letter.topic),
-        "error": letter.error,
-        "reason": letter.message,
-        "attempts": letter.attempts,
-        "erased": letter.erased,
-    }
-
-
-def _base64(content: bytes | None) -> str | None:
-    return None if content is None else base64.b64encode(content).decode()
 
 
 What = Annotated[Literal["mail", "tasks"], typer.Argument(help="mail or tasks")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -18,7 +19,6 @@ from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.positions import Positions
 from services.chassis.web import ops_routes
 from services.intake.api import Api
-from services.intake.calls import Calls
 from services.intake.conversations.answers import Answers
 from services.intake.conversations.clockwork import Clockwork
 from services.intake.conversations.conversing import Conversing
@@ -29,11 +29,8 @@ from services.intake.conversations.twilio_texter import open_twilio_texter
 from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.domain import Arrival
 from services.intake.handlers import Eraser, Inbound
-from services.intake.http_vendor_api import open_http_vendor_api
 from services.intake.inbound import decoder
-from services.intake.lookups import Lookups
-from services.intake.opening import GROUP, Opened, open_door
-from services.intake.public_keys import PublicKeys
+from services.intake.opening import GROUP, Opened, open_calls, open_door
 from services.intake.routes import web_app
 from services.intake.settings import IntakeSettings
 from services.intake.sql_requests import SqlRequests
@@ -48,7 +45,7 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
     """Intake, ready to run."""
     async with (
         open_door(settings, business, clock) as opened,
-        open_http_vendor_api(settings, clock) as vendor_api,
+        open_calls(opened, settings, clock) as silent,
         open_twilio_texter(settings) as texter,
     ):
         frame, database = opened.service.frame, opened.service.database
@@ -56,7 +53,6 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
         sql_conversations = SqlConversations(database)
         api = Api(frame, opened.door, database, requests, sql_conversations)
         inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
-        letters = DeadLetters(frame.publisher, GROUP, opened.keyring)
         conversing = Conversing(
             frame,
             Answers(opened.door, frame.publisher),
@@ -64,12 +60,11 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
             Texting(frame, texter, settings),
         )
         conversations = HttpConversations(conversing, api.tenant_of)
-        lookups, public_keys = Lookups(settings, vendor_api), PublicKeys(vendor_api)
-        calls = Calls(frame, opened.door, letters, settings, lookups, public_keys, conversations)
+        calls = replace(silent, conversations=conversations)
         ops = ops_routes(frame.health, frame.metrics, VERSION)
         web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, conversations, ops)
         loops = {
-            "inbound": _consumer(opened, inbound, letters).run,
+            "inbound": _consumer(opened, inbound, calls.letters).run,
             "deleting": inbound.delete_taken,
             "erasing": Eraser(frame, opened.keyring).run,
             "dead letters": DeadLetterTopics(frame).run,

@@ -90,7 +90,8 @@ class Calls:
     settings: IntakeSettings
     lookups: Lookups
     public_keys: PublicKeys
-    conversations: HttpConversations
+    conversations: HttpConversations | None = None
+    """None where nobody waits for an answer: a command lets in what was kept."""
 
     async def on_call(self, request: Request) -> Response:
         """Takes in what a source tells us."""
@@ -99,7 +100,7 @@ class Calls:
         now = self.frame.clock.now()
         try:
             await self._verify(source, call, now)
-            answer = await self._answered(source, call) if source.vendor in TALKING else None
+            answer = await self._answered(source, call)
             if answer is not None:
                 return answer
             taken = await self.take(source, call, now, request.headers.get(tracing.HEADER))
@@ -113,7 +114,9 @@ class Calls:
         return Response(taken.model_dump_json(exclude_none=True), HTTPStatus.ACCEPTED, media_type="application/json")
 
     async def _answered(self, source: Source, call: Call) -> Response | None:
-        """What is said back in a conversation; none where the call cannot be understood, and so is kept."""
+        """What is said back in a conversation; none where there is none, or the call cannot be understood and is kept."""
+        if source.vendor not in TALKING or self.conversations is None:
+            return None
         try:
             answer = await self.conversations.on_text(source, call)
         except Malformed:

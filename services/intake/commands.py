@@ -1,4 +1,4 @@
-"""What the `nps` command does of intake's: keys, channels, imports, orders to erase, recovery."""
+"""What the `nps` command does of intake's: keys, channels, imports, dead letters, orders to erase, recovery."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 from schemas.erasure import Erasure
-from schemas.malformed import Malformed
+from schemas.malformed import Fault, Malformed
 from schemas.topic import dead_letters_of, inbound
 from schemas.topics import ERASURES, RESPONSES
 from services.chassis.business import Business
 from services.chassis.clock import Clock
+from services.chassis.dead_letters import DeadLetter
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import Identity
 from services.chassis.migrating import migrate
@@ -22,7 +23,8 @@ from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, 
 from services.intake import sql_keys, sql_registers
 from services.intake.domain import SegmentPair
 from services.intake.importing import Import, Importer, Report
-from services.intake.opening import GROUP, OUTLINE, open_door
+from services.intake.opening import GROUP, OUTLINE, open_calls, open_door
+from services.intake.replaying import Replay
 from services.intake.settings import IntakeSettings
 from services.intake.sql_keys import ApiKey
 
@@ -84,6 +86,19 @@ async def import_file(
     async with open_door(settings, business, clock) as opened:
         opened.door.sections.of(what.tenant)
         return await Importer(what, opened.door, clock).run(progress)
+
+
+async def replay(
+    settings: IntakeSettings, business: Business, clock: Clock, letters: Sequence[DeadLetter]
+) -> AsyncIterator[tuple[DeadLetter, list[Fault]]]:
+    """Reads dead letters of strangers again; tells of each what is still wrong with it, if anything is.
+
+    Raises:
+        Transient: if nothing can be accepted now.
+    """
+    async with open_door(settings, business, clock) as opened, open_calls(opened, settings, clock) as calls:
+        async for letter, faults in Replay(calls).run(letters):
+            yield letter, faults
 
 
 async def recover(settings: IntakeSettings, business: Business, clock: Clock) -> str:

@@ -21,27 +21,36 @@ DEFAULT_TENANT: Final = "default"
 
 
 def decoder(sections: Sections[IntakeSection], clock: Clock) -> Callable[[Raw], Arrival]:
-    """Reads a record of an inbound topic; raises Malformed naming what is wrong with it."""
+    """Reads records of inbound topics as they come."""
 
     def decode(raw: Raw) -> Arrival:
-        event = cloudevents.decode(raw.headers, raw.value)
-        submission = decode_json(Submission, event.data)
-        tenant = submission.tenant or DEFAULT_TENANT
-        if not sections.of(tenant).may_speak(raw.topic):
-            raise Malformed.of("tenant", f"{raw.topic} may not speak for it")
-        place = f"{raw.topic}|{raw.partition}|{raw.offset}|{int(raw.at.timestamp() * 1000)}"
-        source = submission.source or event.source
-        return Arrival(
-            submission=submission,
-            tenant=tenant,
-            channel=submission.channel or channel_of(raw.topic),
-            received_at=_received_at(raw, clock.now()),
-            identity=f"event|{source}|{event.id}" if event.id else f"topic|{place}",
-            source=event.source,
-            traceparent=raw.traceparent,
-        )
+        return arrival_of(raw, sections, clock.now())
 
     return decode
+
+
+def arrival_of(raw: Raw, sections: Sections[IntakeSection], now: datetime) -> Arrival:
+    """What a record of an inbound topic says, read at a moment.
+
+    Raises:
+        Malformed: naming what is wrong with it.
+    """
+    event = cloudevents.decode(raw.headers, raw.value)
+    submission = decode_json(Submission, event.data)
+    tenant = submission.tenant or DEFAULT_TENANT
+    if not sections.of(tenant).may_speak(raw.topic):
+        raise Malformed.of("tenant", f"{raw.topic} may not speak for it")
+    place = f"{raw.topic}|{raw.partition}|{raw.offset}|{int(raw.at.timestamp() * 1000)}"
+    source = submission.source or event.source
+    return Arrival(
+        submission=submission,
+        tenant=tenant,
+        channel=submission.channel or channel_of(raw.topic),
+        received_at=_received_at(raw, now),
+        identity=f"event|{source}|{event.id}" if event.id else f"topic|{place}",
+        source=event.source,
+        traceparent=raw.traceparent,
+    )
 
 
 def channel_of(topic: str) -> str | None:

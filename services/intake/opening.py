@@ -1,4 +1,4 @@
-"""Opens the door: what the running service and the `nps` command both need to let answers in."""
+"""Opens the door, to answers and to calls: what the running service and the `nps` command both need."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Final
 
 from services.chassis.business import Business
 from services.chassis.clock import Clock
+from services.chassis.dead_letters import DeadLetters
 from services.chassis.keyring import Keyring, open_keyring
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.sql_service import Outline, SqlService, open_sql_service
 from services.intake import READS, WRITES
+from services.intake.calls import Calls
 from services.intake.door import Door
+from services.intake.http_vendor_api import open_http_vendor_api
+from services.intake.lookups import Lookups
 from services.intake.metrics import INTAKE_METRICS, AnyMetric
+from services.intake.public_keys import PublicKeys
 from services.intake.settings import IntakeSection, IntakeSettings
 from services.intake.sql_registers import SegmentRegister, SourceRegister
 
@@ -49,3 +54,12 @@ async def open_door(settings: IntakeSettings, business: Business, clock: Clock) 
             service.frame.publisher,
         )
         yield Opened(service, keyring, door)
+
+
+@asynccontextmanager
+async def open_calls(opened: Opened, settings: IntakeSettings, clock: Clock) -> AsyncIterator[Calls]:
+    """What lets calls of sources in, and asks their vendors for what calls do not carry."""
+    frame = opened.service.frame
+    letters = DeadLetters(frame.publisher, GROUP, opened.keyring)
+    async with open_http_vendor_api(settings, clock) as api:
+        yield Calls(frame, opened.door, letters, settings, Lookups(settings, api), PublicKeys(api))

@@ -17,7 +17,7 @@ from schemas.cloudevents import first_header
 from schemas.topic import DEAD_LETTER_SUFFIX
 from schemas.topics import RESPONSES
 from services.chassis.consumer_groups import members
-from services.chassis.dead_letters import CONNECT
+from services.chassis.dead_letters import CONNECT, mark_of
 from services.chassis.failures import Transient
 from services.chassis.kafka import start
 from services.chassis.reading import open_reader
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = timedelta(seconds=5)
 LONGEST_REASON: Final = 200
+NEWEST: Final = 20
+"""Of a topic of dead letters: what became of some may stand behind the newest one."""
 
 Offsets = Mapping[TopicPartition, int]
 Topics = Mapping[str, list[TopicPartition]]
@@ -145,8 +147,8 @@ class KafkaPipeline:
 
     async def _latest_letter(self, dead: Mapping[str, int]) -> Letter | None:
         async with open_reader(self._kafka) as reader:
-            await reader.assign(dead, tail=1)
-            letters = [_letter(raw) async for raw in reader.to_end()]
+            await reader.assign(dead, tail=NEWEST)
+            letters = [_letter(raw) async for raw in reader.to_end() if mark_of(raw) is None]
         return max(letters, key=lambda letter: letter.at, default=None)
 
 

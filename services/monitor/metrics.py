@@ -18,7 +18,11 @@ AnyMetric = ChassisMetric | MonitorMetric
 MONITOR_METRICS: Final[tuple[Definition[MonitorMetric], ...]] = (
     Definition("nps_score", "gauge", "NPS of all answers; not a number where there are none", ("tenant", "window")),
     Definition("nps_group_lag_records", "gauge", "records a group has not read, running or not", ("group", "topic")),
-    Definition("nps_dead_letters_kept", "gauge", "dead letters kept, all topics together"),
+    Definition(
+        "nps_dead_letters_kept",
+        "gauge",
+        "records of dead letters kept, all topics together, and of what became of them",
+    ),
     Definition("nps_monitor_unreadable_total", "counter", "records the monitor could not read", ("topic",)),
     Definition("nps_monitor_viewers", "gauge", "pages open at the moment"),
 )

@@ -258,7 +258,7 @@ class Keyring:
 
     async def seal_letter(self, letter_id: UUID, content: bytes) -> Sealed | None:
         """Seals what a stranger sent, under a key of its own; none if that has been erased."""
-        claim = Claim(STRANGERS, f"letter:{letter_id}")
+        claim = Claim(STRANGERS, _owner_of(letter_id))
         key = (await self.admit([claim]))[claim.tenant, claim.owner]
         return self.seal(key, content) if isinstance(key, Key) else None
 
@@ -267,6 +267,12 @@ class Keyring:
         del letter_id  # the key tells its owner
         content = await self.open(sealed)
         return None if isinstance(content, Erased) else content
+
+    async def erase_letter(self, letter_id: UUID) -> None:
+        """Destroys the key of a dead letter: nobody can read any more what the stranger sent."""
+        async with self._database.begin() as transaction:
+            await self._destroy(transaction, STRANGERS, [_owner_of(letter_id)])
+        self.forget()
 
     async def _admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
         owners = [(claim.tenant, claim.owner) for claim in claims]
@@ -389,6 +395,10 @@ def _bound_to(tenant: str, owner: str) -> bytes:
 
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
+
+
+def _owner_of(letter_id: UUID) -> str:
+    return f"letter:{letter_id}"
 
 
 def _people_of(tenant: str) -> str:

@@ -138,6 +138,8 @@ async def test_a_dead_letter_is_recoverable_byte_for_byte(
         key=key,
         value=value,
         headers=tuple(headers),
+        at=dead.at,
+        appended=dead.appended,
     )
 
 
