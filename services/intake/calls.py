@@ -31,7 +31,7 @@ from services.chassis.records import Cause, Raw, outgoing
 from services.chassis.web import body_of
 from services.intake.domain import Arrival
 from services.intake.sources.catalogue import ADAPTERS
-from services.intake.sources.source import Answered, Call, OptedOut, Unverified
+from services.intake.sources.source import Answered, Call, Heard, OptedOut, Unverified
 
 if TYPE_CHECKING:
     from schemas.consent import Purpose
@@ -60,6 +60,8 @@ HEADERS_KEPT: Final = frozenset({CALL_ID, "content-type", "webhook-id", "webhook
 
 TALKING: Final = frozenset({"twilio"})
 """Vendors that are answered with what to say next."""
+
+HEARD_TOO_LATE: Final = Malformed.of("body", "a message of a conversation is heard when it comes, and not afterwards")
 
 
 class CallTaken(BaseModel):
@@ -114,7 +116,7 @@ class Calls:
         return Response(taken.model_dump_json(exclude_none=True), HTTPStatus.ACCEPTED, media_type="application/json")
 
     async def _answered(self, source: Source, call: Call) -> Response | None:
-        """What is said back in a conversation; none where there is none, or the call cannot be understood and is kept."""
+        """What is said back in a conversation; none where there is none, or what came cannot be understood."""
         if source.vendor not in TALKING or self.conversations is None:
             return None
         try:
@@ -167,7 +169,9 @@ class Calls:
             said = await self.lookups.told(source.tenant, source.name, source.options, named)
         except Malformed as error:
             return 0, error.faults
-        refused = [item for item in said if isinstance(item, Malformed)]
+        refused = [
+            HEARD_TOO_LATE if isinstance(item, Heard) else item for item in said if isinstance(item, Heard | Malformed)
+        ]
         came = _Came(call.headers[CALL_ID], received_at, traceparent)
         arrivals = [_arrival(source, item, came) for item in said if isinstance(item, Answered)]
         results = await self.door.admit(arrivals, self.frame.clock.now())

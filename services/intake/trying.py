@@ -13,7 +13,7 @@ from services.intake.domain import Arrival, check
 from services.intake.sources import generic
 from services.intake.sources.catalogue import ADAPTERS
 from services.intake.sources.generic import Found
-from services.intake.sources.source import Answered, Call, Lookup, OptedOut, Said, SourceOptions
+from services.intake.sources.source import Answered, Call, Heard, Lookup, OptedOut, Said, SourceOptions
 
 UNFIT: Final = "does not have the form this field needs"
 FETCHED: Final = "the answer is fetched from the vendor once the call comes in; nothing is asked here"
@@ -69,6 +69,9 @@ def _one(tenant: str, said: Said, fields: Sequence[Found], now: datetime) -> Tri
         return Tried("opt-out", (*lines, Line("purposes", ", ".join(said.purposes))))
     if isinstance(said, Lookup):
         return Tried("look-up", (Line("path", said.path), Line("answer", FETCHED)))
+    if isinstance(said, Heard):
+        told = {"phone": said.phone, "text": said.text, "medium": said.medium}
+        return Tried("message", tuple(Line(name, value) for name, value in told.items()))
     faults = _refused_at_the_door(tenant, said, now)
     return Tried("refused" if faults else "answer", tuple(_lines(fields, _flat(said), faults)), tuple(faults))
 
