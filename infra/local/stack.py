@@ -309,6 +309,7 @@ def _environment(folder: Path, ports: dict[str, int], bootstrap: str) -> dict[st
         "NPS_SANDBOX_WEBHOOK_URL": f"{intake}/v1/webhooks/sendgrid",
         "NPS_SANDBOX_CRM_WEBHOOK_URL": f"{intake}/v1/webhooks/crm",
         "NPS_INTAKE_URL": intake,
+        "NPS_PUBLIC_URL": intake,
         "NPS_SCORING_URL": f"http://127.0.0.1:{ports['scoring']}",
         "NPS_MONITOR_URL": f"http://127.0.0.1:{ports['monitor']}",
         **{f"NPS_PORT_{name.upper()}": str(port) for name, port in ports.items()},

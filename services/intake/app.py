@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from schemas.topic import INBOUND_PATTERN
@@ -28,6 +28,9 @@ from services.intake.conversations.texting import Texting
 from services.intake.conversations.twilio_texter import open_twilio_texter
 from services.intake.dead_letter_topics import DeadLetterTopics
 from services.intake.domain import Arrival
+from services.intake.forms.pages import Pages
+from services.intake.forms.routes import Forms
+from services.intake.forms.sql_answers import SqlAnswers
 from services.intake.handlers import Eraser, Inbound
 from services.intake.inbound import decoder
 from services.intake.opening import GROUP, Opened, open_calls, open_door
@@ -38,6 +41,9 @@ from services.intake.webhooks import Webhooks
 
 FORGET_EVERY: Final = timedelta(minutes=10)
 FORGET_AGAIN_AFTER: Final = timedelta(seconds=10)
+
+Drop = Callable[[datetime], Awaitable[int]]
+"""Drops what is too old at a moment; returns how many."""
 
 
 @asynccontextmanager
@@ -61,15 +67,17 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
         )
         conversations = HttpConversations(conversing, api.tenant_of)
         calls = replace(silent, conversations=conversations)
-        ops = ops_routes(frame.health, frame.metrics, VERSION)
-        web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, conversations, ops)
+        answers = SqlAnswers(database)
+        forms = Forms(frame, opened.door, answers, Pages.shipped())
+        pages = [*ops_routes(frame.health, frame.metrics, VERSION), *forms.routes()]
+        web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, conversations, pages)
         loops = {
             "inbound": _consumer(opened, inbound, calls.letters).run,
             "deleting": inbound.delete_taken,
             "erasing": Eraser(frame, opened.keyring).run,
             "dead letters": DeadLetterTopics(frame).run,
             "conversations": Clockwork(frame, conversing).run,
-            "forgetting": _Forgetting(requests, clock, frame.health).run,
+            "forgetting": _Forgetting((requests.forget_old, answers.forget_old), clock, frame.health).run,
         }
         yield Assembly(loops, web)
 
@@ -87,10 +95,10 @@ def _consumer(opened: Opened, inbound: Inbound, letters: DeadLetters) -> Consume
 
 
 class _Forgetting:
-    """Drops requests older than a day."""
+    """Drops requests older than a day, and what was said behind links that have expired."""
 
-    def __init__(self, requests: SqlRequests, clock: Clock, health: Health) -> None:
-        self._requests = requests
+    def __init__(self, drops: Sequence[Drop], clock: Clock, health: Health) -> None:
+        self._drops = drops
         self._clock = clock
         self._health = health
 
@@ -101,7 +109,8 @@ class _Forgetting:
             with self._health.pausing("forgetting"):
                 now = self._clock.now()
                 if now >= due:
-                    await self._requests.forget_old(now)
+                    for drop in self._drops:
+                        await drop(now)
                     due = now + FORGET_EVERY
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), FORGET_AGAIN_AFTER.total_seconds())

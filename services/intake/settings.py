@@ -13,8 +13,11 @@ from services.chassis.business import Section
 from services.chassis.failures import Halt
 from services.chassis.settings import SealedSettings
 from services.intake.conversations.settings import ConversationsSection
+from services.intake.forms.words import Spoken
 from services.intake.sources import crm
 from services.intake.sources.catalogue import AnyOptions
+
+Brand = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 _Secret = Annotated[str, StringConstraints(min_length=8)]
 _BY_SOURCE: Final[TypeAdapter[dict[str, _Secret | list[_Secret]]]] = TypeAdapter(
@@ -34,8 +37,8 @@ class IntakeSettings(SealedSettings):
     )
     public_url: str | None = Field(
         default=None,
-        description="address under which others reach intake, without /v1, where a proxy lets it see another: "
-        "some sources sign the address that they call",
+        description="address under which others reach intake, without /v1: links to forms begin with it, and some "
+        "sources sign the address that they call; loopback if not set",
     )
     source_secrets: SecretStr = Field(
         default=SecretStr("{}"),
@@ -60,6 +63,11 @@ class IntakeSettings(SealedSettings):
     def tokens_of(self, tenant: str, source: str) -> tuple[str, ...]:
         """What opens the API of a source's vendor, the newest first."""
         return _held(self.source_tokens, tenant, source)
+
+    @property
+    def forms_base(self) -> str:
+        """Under which address links to forms stand."""
+        return self.public_url or f"http://127.0.0.1:{self.http_port}"
 
     @field_validator("public_url", "twilio_url")
     @classmethod
@@ -107,6 +115,13 @@ class SegmentBound(Section):
     overflow: str = Field(default="other", min_length=1, max_length=80, description="value that stands for all beyond")
 
 
+class FormsSection(Section):
+    """The form that people answer on."""
+
+    brand: Brand | None = Field(default=None, description="what the question asks about; else it asks about us")
+    language: Spoken = Field(default="en", description="where neither link nor browser asks for one that it speaks")
+
+
 class IntakeSection(Section):
     """Intake's part of a tenant in the business file."""
 
@@ -121,6 +136,8 @@ class IntakeSection(Section):
     sources: dict[Name, AnyOptions] = Field(
         default_factory=dict, description="programs of others that call us, by the name that stands in their address"
     )
+
+    forms: FormsSection = FormsSection()
 
     def may_speak(self, topic: str) -> bool:
         """Whether events of an inbound topic may name this tenant."""

@@ -1,4 +1,4 @@
-"""Intake's tables: who may send, what was sent under a key, which segments there are, who numbers; conversations."""
+"""Intake's tables: senders, what was sent under a key or behind a link, segments, who numbers; conversations."""
 
 from __future__ import annotations
 
@@ -86,4 +86,19 @@ CONVERSATION_MESSAGES: Final = Table(
     Column("over", Boolean, nullable=False),
     Column("heard_at", Utc, nullable=False),
     Index("conversation_messages_by_age", "heard_at"),
+)
+
+FORM_ANSWERS: Final = Table(
+    "form_answers",
+    INTAKE,
+    Column("tenant", String(63), primary_key=True),
+    Column("response_id", String(200), primary_key=True),
+    Column("score", Integer, nullable=False),
+    Column("answered_at", Utc, nullable=False),
+    Column("scored_at", Utc, nullable=False),
+    Column("mark", String(32)),
+    Column("commented_at", Utc),
+    Column("settled", Boolean, nullable=False),
+    Column("expires_at", Utc, nullable=False),
+    Index("form_answers_by_end", "expires_at"),
 )

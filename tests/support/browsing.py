@@ -17,6 +17,8 @@ Scheme = Literal["light", "dark"]
 
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+NARROW: Final[ViewportSize] = {"width": 320, "height": 640}
+"""As wide as a page must still fit (WCAG 2.2, 1.4.10)."""
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _HEADLESS: Final = ("--no-sandbox", "--disable-gpu")
@@ -31,10 +33,19 @@ class Visit:
 
     async def serious_findings(self) -> list[str]:
         """What axe finds that keeps people out: each serious or critical finding with its places."""
+        return [_told(finding) for finding in await self._found() if finding["impact"] in {"serious", "critical"}]
+
+    async def findings(self) -> list[str]:
+        """Everything that axe finds, however small."""
+        return [_told(finding) for finding in await self._found()]
+
+    async def _found(self) -> list[dict[str, Any]]:  # JSON of any shape
         # evaluated by the browser itself, since the page's own policy lets no foreign script in
         await self.page.evaluate(files("tests.support").joinpath("axe.min.js").read_text())
-        found = json.loads(await self.page.evaluate("axe.run().then((found) => JSON.stringify(found.violations))"))
-        return [_told(finding) for finding in found if finding["impact"] in {"serious", "critical"}]
+        found: list[dict[str, Any]] = json.loads(
+            await self.page.evaluate("axe.run().then((found) => JSON.stringify(found.violations))")
+        )
+        return found
 
     async def sideways(self) -> int:
         """By how many pixels the page is wider than its window."""

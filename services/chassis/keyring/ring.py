@@ -142,6 +142,21 @@ class Keyring:
             self._secrets[tenant] = self._unwrap(wrapped, tenant)
         return self._secrets[tenant]
 
+    async def secret_made_of(self, tenant: str) -> bytes | None:
+        """The tenant's secret if there is one: what a stranger names makes none.
+
+        Raises:
+            Halt: if the master key is not the one it was made with.
+        """
+        if tenant not in self._secrets:
+            async with self._database.read() as transaction:
+                found = await transaction.execute(select(SECRETS.c.wrapped).where(SECRETS.c.tenant == tenant))
+                wrapped = found.scalar_one_or_none()
+            if wrapped is None:
+                return None
+            self._secrets[tenant] = self._unwrap(wrapped, tenant)
+        return self._secrets[tenant]
+
     async def fingerprint_of(self, tenant: str) -> str:
         """What tells whether the tenant's secret is still the same, and nothing else of it."""
         return hmac.digest(await self.secret_of(tenant), FINGERPRINT, hashlib.sha256)[:16].hex()
