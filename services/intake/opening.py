@@ -49,7 +49,7 @@ async def open_door(settings: IntakeSettings, business: Business, clock: Clock) 
         door = Door(
             sections,
             SegmentRegister(service.database),
-            SourceRegister(service.database),
+            SourceRegister(service.database, clock),
             keyring,
             service.frame.publisher,
         )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from sqlalchemy import func, select, tuple_
 
+from services.chassis.clock import Clock
 from services.chassis.sql import Database, Transaction
 from services.chassis.sql_dialect import insert_or_ignore, lock, upsert
 from services.intake.domain import Admitted, SegmentPair
 from services.intake.tables import CHANNELS, SEGMENTS, SOURCES
+
+SILENT_FOR: Final = timedelta(seconds=2)
+MOST_SILENT: Final = 10_000
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SegmentRegister:
@@ -70,15 +76,25 @@ async def restore_segments(transaction: Transaction, segments: Mapping[str, Coll
 
 
 class SourceRegister:
-    """Which sources number their revisions: one number is enough to know."""
+    """Which sources number their revisions: one number is enough to know.
 
-    def __init__(self, database: Database) -> None:
+    That one does not is remembered for two seconds alone: another replica may learn that it does.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._numbering: set[tuple[str, str]] = set()
+        self._silent: dict[tuple[str, str], datetime] = {}
 
     async def numbering(self, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of the wanted sources (tenant, name) that number."""
-        unknown = sorted(set(wanted) - self._numbering)
+        now = self._clock.now()
+        if len(self._silent) > MOST_SILENT:
+            self._silent.clear()
+        unknown = sorted(
+            source for source in set(wanted) - self._numbering if now - self._silent.get(source, NEVER) > SILENT_FOR
+        )
         if unknown:
             async with self._database.read() as transaction:
                 rows = await transaction.execute(
@@ -87,6 +103,7 @@ class SourceRegister:
                     )
                 )
                 self._numbering |= {(row.tenant, row.source) for row in rows}
+            self._silent |= dict.fromkeys(unknown, now)
         return self._numbering & set(wanted)
 
     async def note(self, sources: Iterable[tuple[str, str]]) -> None:
