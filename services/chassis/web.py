@@ -5,29 +5,34 @@ One server a process, on the loop its consumers run on.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.chassis.bodies import TooLarge, check_depth, unpacked
 from services.chassis.failures import Malformed, Transient
 from services.chassis.health import Health
 from services.chassis.logs import logger
 from services.chassis.metrics import ChassisMetric, Metrics
+from services.chassis.patient_http import LARGEST_HEAD, PatientHttp
 from services.chassis.problems import Problem, problem_of
 
 if TYPE_CHECKING:
     from services.chassis.settings import ServiceSettings
 
 LARGEST_BODY: Final = 1024 * 1024
+BODY_WITHIN: Final = timedelta(seconds=30)
 RETRY_AFTER_S: Final = 5
 TOKEN_COOKIE: Final = "nps_token"  # noqa: S105 a name, no secret
 
@@ -116,21 +121,63 @@ def unavailable() -> Problem:
 
 
 async def body_of(request: Request, *, largest: int = LARGEST_BODY) -> bytes:
-    """The body of a request, read no further than allowed.
+    """The body of a request as its sender wrote it, unpacked if it came packed by gzip.
 
     Raises:
-        Problem: 413 if it is larger.
+        Problem: 413 if it is larger, packed or unpacked; 415 if it is packed otherwise; 408 if it comes too slowly.
+        Malformed: if it does not unpack, or is JSON of too many levels.
     """
-    too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"body: larger than {largest} bytes")
+    packed = _is_packed(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > largest:
-        raise too_large
+        raise _too_large(largest)
+    try:
+        async with asyncio.timeout(BODY_WITHIN.total_seconds()):
+            body = await _read(request, largest)
+    except TimeoutError as error:
+        detail = f"body: not here within {BODY_WITHIN.total_seconds():.0f} s"
+        raise _unfinished(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail) from error
+    except ClientDisconnect as error:
+        raise _unfinished(HTTPStatus.BAD_REQUEST, "cut-off", "body: ends before its end") from error
+    if packed:
+        try:
+            body = unpacked(body, largest)
+        except TooLarge as error:
+            raise _too_large(largest) from error
+    check_depth(body)
+    return body
+
+
+async def _read(request: Request, largest: int) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > largest:
-            raise too_large
+            raise _too_large(largest)
     return bytes(body)
+
+
+def _is_packed(request: Request) -> bool:
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        return False
+    if encoding not in {"gzip", "x-gzip"}:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "content-encoding",
+            "Content-Encoding: must be gzip, or left out",
+            headers={"Accept-Encoding": "gzip"},
+        )
+    return True
+
+
+def _too_large(largest: int) -> Problem:
+    return _unfinished(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", f"body: larger than {largest} bytes")
+
+
+def _unfinished(status: HTTPStatus, kind: str, detail: str) -> Problem:
+    """Of a body that is not read to its end: the connection is of no use after it."""
+    return Problem(status, kind, detail, headers={"Connection": "close"})
 
 
 class TokenGuard:
@@ -202,6 +249,10 @@ def server_for(app: ASGIApp) -> Server:
     """A server for one process; the socket is bound elsewhere."""
     config = uvicorn.Config(
         app,
+        http=PatientHttp,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        # whom a forwarded address is believed from is a setting, and none by default
+        proxy_headers=False,
         log_config=None,
         access_log=False,
         lifespan="off",
