@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -53,20 +54,44 @@ async def _call(command: Any, service: str, arguments: tuple[Any, ...]) -> Any: 
 def create_key(
     tenant: Tenant = "default",
     name: Annotated[str, typer.Option(help="what it is for")] = "unnamed",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="one of responses:write, responses:history, consents:write, conversations:write"),
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="how long it holds; else until revoked")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key. It is shown once and stored as a hash."""
-    key, token = _of("intake", "create_key", tenant, name)
+    """Make a key. It is shown once and stored as a hash. Without --scope it may do all but mark history."""
+    from services.intake.sql_keys import USUAL, Terms  # noqa: PLC0415 each command loads what it needs
+
+    terms = Terms(scope or USUAL, timedelta(days=days) if days else None)
+    key, token = _of("intake", "create_key", tenant, name, terms)
     if as_json:
-        show_json({"key_id": key.key_id, "tenant": key.tenant, "name": key.name, "key": token})
-    else:
-        out.print(f"{token}\nkey {key.key_id} of tenant {key.tenant}; it is shown this once", highlight=False)
+        show_json(_key_told(key) | {"key": token})
+        return
+    until = f" until {key.expires_at:%Y-%m-%d %H:%M}Z" if key.expires_at else ""
+    out.print(token, highlight=False)
+    out.print(
+        f"key {key.key_id} of tenant {key.tenant} for {', '.join(key.scopes)}{until}; it is shown this once",
+        highlight=False,
+    )
+
+
+def _key_told(key: Any) -> dict[str, Any]:  # intake's own type, which is loaded when it is asked for
+    moments = {name: getattr(key, name) for name in ("created_at", "expires_at", "revoked_at")}
+    return {
+        "key_id": key.key_id,
+        "tenant": key.tenant,
+        "name": key.name,
+        "scopes": list(key.scopes),
+        **{name: moment and moment.isoformat() for name, moment in moments.items()},
+    }
 
 
 @keys.command("revoke")
 def revoke_key(key_id: Annotated[str, typer.Argument(help="the key's id, not the key")]) -> None:
-    """Revoke a key at once."""
+    """Revoke a key; it is refused within five seconds."""
     if not _of("intake", "revoke_key", key_id):
         raise fail(f"no key {key_id} that holds", Exit.REFUSED)
     out.print(f"revoked: {key_id}", highlight=False)
@@ -75,16 +100,12 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="the key's id, not the
 @keys.command("list")
 def list_keys(*, as_json: AsJson = False) -> None:
     """List keys, without their secrets."""
-    found = _of("intake", "list_keys")
-    rows = [
-        (key.key_id, key.tenant, key.name, key.created_at.isoformat(), key.revoked_at and key.revoked_at.isoformat())
-        for key in found
-    ]
-    columns = ("key_id", "tenant", "name", "created_at", "revoked_at")
+    found = [_key_told(key) for key in _of("intake", "list_keys")]
     if as_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        show_table("keys", columns, rows)
+        show_json(found)
+        return
+    rows = [[", ".join(value) if isinstance(value, list) else value for value in key.values()] for key in found]
+    show_table("keys", ("key_id", "tenant", "name", "scopes", "created_at", "expires_at", "revoked_at"), rows)
 
 
 @topics.command("create")

@@ -33,7 +33,6 @@ from services.chassis.keyring import Identity
 from services.chassis.problems import FieldError, Problem
 from services.chassis.records import Cause, outgoing
 from services.chassis.web import body_of, unavailable
-from services.intake import sql_keys
 from services.intake.domain import Arrival
 from services.intake.sql_requests import Begun, Done
 
@@ -41,17 +40,20 @@ if TYPE_CHECKING:
     from schemas.response import Response as Answer
     from services.chassis.frame import Frame
     from services.chassis.metrics import Metrics
-    from services.chassis.sql import Database
+    from services.chassis.rate_limits import RateLimit
     from services.intake.conversations.sql_conversations import SqlConversations
     from services.intake.door import Door
     from services.intake.metrics import AnyMetric
+    from services.intake.sql_keys import ApiKey, KeyRegister, Scope
     from services.intake.sql_requests import SqlRequests
 
+ONE: Final = "/v1/responses"
 MOST_IN_BATCH: Final = 500
 LARGEST_BATCH: Final = 5 * 1024 * 1024
 LONGEST_KEY: Final = 255
 RETRY_AFTER_S: Final = 1
 HTTP_CHANNEL: Final = "api"
+HISTORY: Final[Scope] = "responses:history"
 
 
 class ConsentGiven(Stranger):
@@ -100,9 +102,9 @@ class StatusAccepted(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """How a request came: for which tenant, when the first time, and what is the same when it comes again."""
+    """How a request came: under which key, when the first time, and what is the same when it comes again."""
 
-    tenant: str
+    sender: ApiKey
     received_at: datetime
     identity: str
     traceparent: str | None
@@ -125,14 +127,15 @@ class Api:
 
     frame: Frame
     door: Door
-    database: Database
+    keys: KeyRegister
+    limit: RateLimit
     requests: SqlRequests
     conversations: SqlConversations
 
     async def submit(self, request: Request) -> Response:
         """Takes one answer in."""
+        key = await self._allowed(request, "responses:write")
         body = await body_of(request)
-        tenant = await self._tenant(request)
 
         async def work(came: Came) -> Done:
             (result,) = await self._admit(came, [_submitted(request, body)])
@@ -140,12 +143,12 @@ class Api:
                 raise result
             return _done(Accepted(response_id=result.response_id, revision=result.revision))
 
-        return await self._once(request, tenant, body, work)
+        return await self._once(request, key, body, work)
 
     async def submit_batch(self, request: Request) -> Response:
         """Takes up to 500 answers in; each has a result of its own."""
+        key = await self._allowed(request, "responses:write")
         body = await body_of(request, largest=LARGEST_BATCH)
-        tenant = await self._tenant(request)
 
         async def work(came: Came) -> Done:
             items = _items(body)
@@ -156,12 +159,12 @@ class Api:
             told = [_item_result(index, item) for index, item in enumerate(results)]
             return _done(BatchAccepted(accepted=len(results) - len(refused), results=told))
 
-        return await self._once(request, tenant, body, work)
+        return await self._once(request, key, body, work)
 
     async def consent(self, request: Request) -> Response:
         """Notes what a person allows or no longer wants."""
+        tenant = (await self._allowed(request, "consents:write")).tenant
         given = decode_json(ConsentGiven, await body_of(request))
-        tenant = await self._tenant(request)
         identity = Identity(given.customer_id, given.email, given.phone)
         one = await self.door.keyring.identify(tenant, identity)
         if one is None:
@@ -175,32 +178,44 @@ class Api:
         return _response(_done(StatusAccepted()))
 
     async def tenant_of(self, request: Request) -> str:
-        """The tenant of a request that is not about answers as such.
+        """The tenant that a conversation is led for.
 
         Raises:
-            Problem: 401 if the sender has no key.
+            Problem: if the sender's key may not lead any.
         """
-        return await self._tenant(request)
+        return (await self._allowed(request, "conversations:write")).tenant
 
-    async def _tenant(self, request: Request) -> str:
-        """The tenant the sender's key speaks for."""
+    async def _allowed(self, request: Request, scope: Scope) -> ApiKey:
+        """The sender's key, which decides the tenant and what may be done; counted before anything else is.
+
+        Raises:
+            Problem: 401 if there is none that holds, 403 if it is not for this, 429 if it was used too often.
+        """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        tenant = await sql_keys.tenant_of(self.database, token.strip()) if scheme.lower() == "bearer" else None
-        if tenant is None:
+        key = await self.keys.of(token.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
             raise Problem(
                 HTTPStatus.UNAUTHORIZED,
                 "api-key",
-                "an API key is needed: Authorization: Bearer nps_...",
+                "an API key is needed that is neither revoked nor expired: Authorization: Bearer nps_...",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        return tenant
+        self.limit.check(request.scope, key.key_id)
+        if scope not in key.scopes:
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "scope",
+                f"this API key is not for {scope}",
+                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+            )
+        return key
 
-    async def _once(self, request: Request, tenant: str, body: bytes, work: Work) -> Response:
+    async def _once(self, request: Request, sender: ApiKey, body: bytes, work: Work) -> Response:
         """Does the work once for an Idempotency-Key, and answers every repetition alike."""
-        now, trace = self.frame.clock.now(), request.headers.get(tracing.HEADER)
+        now, trace, tenant = self.frame.clock.now(), request.headers.get(tracing.HEADER), sender.tenant
         key = request.headers.get("idempotency-key")
         if key is None:
-            return _response(await self._worked(work, Came(tenant, now, f"http|{uuid4()}", trace)))
+            return _response(await self._worked(work, Came(sender, now, f"http|{uuid4()}", trace)))
         if not key.isprintable() or not 0 < len(key) <= LONGEST_KEY:
             raise Malformed.of("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable characters")
         fingerprint = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
@@ -210,7 +225,7 @@ class Api:
         if not isinstance(begun, Begun):
             raise _not_again(begun)
         try:
-            done = await self._worked(work, Came(tenant, begun.received_at, f"key|{key}", trace))
+            done = await self._worked(work, Came(sender, begun.received_at, f"key|{key}", trace))
         except (Transient, Problem, Malformed):
             await self.requests.give_up(tenant, key, now)
             raise
@@ -254,13 +269,15 @@ def _consent(given: ConsentGiven, tenant: str, subject: str, now: datetime) -> C
 
 def _arrival(came: Came, index: int, sent: Sent) -> Arrival | Malformed:
     """One of a request's answers; the key decides the tenant, and the body may only repeat it."""
-    submission, event = sent.submission, sent.event
-    if submission.tenant not in {None, came.tenant}:
+    submission, event, tenant = sent.submission, sent.event, came.sender.tenant
+    if submission.tenant not in {None, tenant}:
         return Malformed.of("tenant", "not the one this key speaks for")
+    if submission.history and HISTORY not in came.sender.scopes:
+        return Malformed.of("history", f"this API key is not for {HISTORY}")
     source = submission.source or event.source
     return Arrival(
         submission=submission,
-        tenant=came.tenant,
+        tenant=tenant,
         channel=submission.channel or HTTP_CHANNEL,
         received_at=came.received_at,
         identity=f"event|{source}|{event.id}" if event.id else f"{came.identity}|{index}",

@@ -17,6 +17,7 @@ from services.chassis.dead_letters import DeadLetters
 from services.chassis.health import Health
 from services.chassis.lifecycle import VERSION, Assembly
 from services.chassis.positions import Positions
+from services.chassis.rate_limits import RateLimit
 from services.chassis.web import ops_routes
 from services.intake.api import Api
 from services.intake.conversations.answers import Answers
@@ -31,11 +32,14 @@ from services.intake.domain import Arrival
 from services.intake.forms.pages import Pages
 from services.intake.forms.routes import Forms
 from services.intake.forms.sql_answers import SqlAnswers
+from services.intake.front import front
+from services.intake.gathering import GatheringDoor
 from services.intake.handlers import Eraser, Inbound
 from services.intake.inbound import decoder
 from services.intake.opening import GROUP, Opened, open_calls, open_door
 from services.intake.routes import web_app
 from services.intake.settings import IntakeSettings
+from services.intake.sql_keys import KeyRegister
 from services.intake.sql_requests import SqlRequests
 from services.intake.webhooks import Webhooks
 
@@ -57,20 +61,22 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
         frame, database = opened.service.frame, opened.service.database
         requests = SqlRequests(database)
         sql_conversations = SqlConversations(database)
-        api = Api(frame, opened.door, database, requests, sql_conversations)
+        door = GatheringDoor.before(opened.door)
+        limit = RateLimit("key", settings.rate_limit_per_key)
+        api = Api(frame, door, KeyRegister(database, clock), limit, requests, sql_conversations)
         inbound = Inbound(frame, opened.door, database, Positions(database, GROUP))
         conversing = Conversing(
             frame,
-            Answers(opened.door, frame.publisher),
+            Answers(door, frame.publisher),
             sql_conversations,
             Texting(frame, texter, settings),
         )
         conversations = HttpConversations(conversing, api.tenant_of)
-        calls = replace(silent, conversations=conversations)
+        calls = replace(silent, door=door, conversations=conversations)
         answers = SqlAnswers(database)
-        forms = Forms(frame, opened.door, answers, Pages.shipped())
+        forms = Forms(frame, door, answers, Pages.shipped())
         pages = [*ops_routes(frame.health, frame.metrics, VERSION), *forms.routes()]
-        web = web_app(api, Webhooks(frame, opened.keyring, settings), calls, conversations, pages)
+        described = web_app(api, Webhooks(frame, opened.keyring, settings), calls, conversations, pages)
         loops = {
             "inbound": _consumer(opened, inbound, calls.letters).run,
             "deleting": inbound.delete_taken,
@@ -79,7 +85,7 @@ async def intake(settings: IntakeSettings, business: Business, clock: Clock) -> 
             "conversations": Clockwork(frame, conversing).run,
             "forgetting": _Forgetting((requests.forget_old, answers.forget_old), clock, frame.health).run,
         }
-        yield Assembly(loops, web)
+        yield Assembly(loops, front(described, api, settings))
 
 
 def _consumer(opened: Opened, inbound: Inbound, letters: DeadLetters) -> Consumer[Arrival]:

@@ -26,7 +26,7 @@ from services.intake.importing import Import, Importer, Report
 from services.intake.opening import GROUP, OUTLINE, open_calls, open_door
 from services.intake.replaying import Replay
 from services.intake.settings import IntakeSettings
-from services.intake.sql_keys import ApiKey
+from services.intake.sql_keys import NO_TERMS, ApiKey, Terms
 
 
 @asynccontextmanager
@@ -37,10 +37,16 @@ async def _database(settings: IntakeSettings, clock: Clock) -> AsyncIterator[Dat
         yield database
 
 
-async def create_key(settings: IntakeSettings, clock: Clock, tenant: str, name: str) -> tuple[ApiKey, str]:
-    """A new API key and its token, which is told this once."""
+async def create_key(
+    settings: IntakeSettings, clock: Clock, tenant: str, name: str, terms: Terms = NO_TERMS
+) -> tuple[ApiKey, str]:
+    """A new API key and its token, which is told this once.
+
+    Raises:
+        Malformed: if there is no such scope.
+    """
     async with _database(settings, clock) as database:
-        return await sql_keys.create(database, tenant, name, clock.now())
+        return await sql_keys.create(database, tenant, name, clock.now(), terms)
 
 
 async def revoke_key(settings: IntakeSettings, clock: Clock, key_id: str) -> bool:

@@ -16,7 +16,7 @@ from schemas.response import Submission
 from services.chassis.lifecycle import VERSION
 from services.chassis.problems import MEDIA_TYPE, ProblemDetails
 from services.chassis.web import ON_ERROR
-from services.intake.api import MOST_IN_BATCH, Accepted, Api, BatchAccepted, ConsentGiven, StatusAccepted
+from services.intake.api import MOST_IN_BATCH, ONE, Accepted, Api, BatchAccepted, ConsentGiven, StatusAccepted
 from services.intake.calls import Calls, CallTaken
 from services.intake.conversations.asked import Asked
 from services.intake.conversations.http_conversations import (
@@ -38,13 +38,22 @@ REF: Final = "#/components/schemas/{model}"
 
 Described = dict[str, Any]  # a piece of an OpenAPI document
 
+_BODY: Final = (400, 408, 413, 415, 422, 429, 503)
+"""Of any route that takes a body."""
+
+_KEYED: Final = (*_BODY, 401, 403)
+
 _PROBLEMS: Final = {
     400: "not JSON",
-    401: "no key, or no valid signature",
+    401: "no key that holds, or no valid signature",
+    403: "the key is not for this",
     404: "no such source in the business file",
+    408: "the body did not come in time",
     409: "the first request with this Idempotency-Key is still being worked on",
-    413: "the body is too large",
+    413: "the body is too large, as it came or unpacked",
+    415: "the body is packed in another way than gzip",
     422: "a field is missing or wrong; errors names each",
+    429: "too many requests; try again after Retry-After",
     503: "nothing was accepted; try again after Retry-After",
 }
 
@@ -65,13 +74,18 @@ def web_app(
     many = {"schema": {"type": "array", "items": _ref(Submission), "minItems": 1, "maxItems": MOST_IN_BATCH}}
     keyed = {"security": [{"key": []}], "parameters": [_idempotency_key()]}
     bodies: list[tuple[str, Any, str, Described]] = [
-        ("/v1/responses", api.submit, "submit", {**_body(one), **keyed, **_answers(Accepted)}),
-        ("/v1/responses:batch", api.submit_batch, "submitBatch", {**_body(many), **keyed, **_answers(BatchAccepted)}),
+        (ONE, api.submit, "submit", {**_body(one), **keyed, **_followed(_answers(Accepted, *_KEYED, 409))}),
+        (
+            "/v1/responses:batch",
+            api.submit_batch,
+            "submitBatch",
+            {**_body(many), **keyed, **_answers(BatchAccepted, *_KEYED, 409)},
+        ),
         (
             "/v1/consents",
             api.consent,
             "consent",
-            {**_body({"schema": _ref(ConsentGiven)}), "security": [{"key": []}], **_answers(StatusAccepted)},
+            {**_body({"schema": _ref(ConsentGiven)}), "security": [{"key": []}], **_answers(StatusAccepted, *_KEYED)},
         ),
         ("/v1/webhooks/sendgrid", webhooks.on_sendgrid, "sendgridEvents", {**_body({"schema": {}}), **_taken()}),
         ("/v1/webhooks/crm", webhooks.on_crm, "crmUpdate", {**_body({"schema": {}}), **_taken()}),
@@ -89,7 +103,7 @@ def web_app(
 def _add_sources(app: FastAPI, calls: Calls) -> None:
     called = {"parameters": [_path_name("tenant"), _path_name("source")]}
     said = {"description": "TwiML: what to say next, if anything", "content": {TWIML: {"schema": {"type": "string"}}}}
-    answers = {"200": said, **_answers(CallTaken, 401, 404, 413, 503)["responses"]}
+    answers = {"200": said, **_answers(CallTaken, *_BODY, 401, 404)["responses"]}
     app.add_api_route(
         CALLED,
         calls.on_call,
@@ -111,7 +125,7 @@ def _add_sources(app: FastAPI, calls: Calls) -> None:
 
 def _add_conversations(app: FastAPI, conversations: HttpConversations) -> None:
     keyed: Described = {"security": [{"key": []}]}
-    start = _answers(ConversationStarted, 400, 401, 413, 422, 503)
+    start = _answers(ConversationStarted, *_KEYED)
     start["responses"]["409"] = _problem("this person asked to be asked no more")
     app.add_api_route(
         STARTED,
@@ -121,7 +135,7 @@ def _add_conversations(app: FastAPI, conversations: HttpConversations) -> None:
         openapi_extra={**keyed, **_body({"schema": _ref(Asked)}), **start},
         response_model=None,
     )
-    said = _answers(ConversationTold, 400, 401, 413, 422, 503)
+    said = _answers(ConversationTold, *_KEYED)
     said["responses"]["404"] = _problem("no conversation with this session has been begun")
     app.add_api_route(
         SAID,
@@ -182,7 +196,21 @@ def _body(content: Described) -> Described:
 
 def _answers(model: type[BaseModel], *problems: int) -> Described:
     accepted = {"description": "every replica has it", "content": {JSON: {"schema": _ref(model)}}}
-    return {"responses": {"202": accepted, **_problems(*(problems or (400, 401, 409, 413, 422, 503)))}}
+    return {"responses": {"202": accepted, **_problems(*problems)}}
+
+
+def _followed(answers: Described) -> Described:
+    """What may be done with an answer that is in: change it, comment on it, take it back, by the id that was told."""
+    named = {"response_id": "$response.body#/response_id"}
+    later: dict[str, Described] = {
+        "change": {"op": "updated", "score": 0},
+        "comment": {"op": "commented", "comment": "It came a day late."},
+        "takeBack": {"op": "retracted"},
+    }
+    answers["responses"]["202"]["links"] = {
+        name: {"operationId": "submit", "requestBody": named | body} for name, body in later.items()
+    }
+    return answers
 
 
 def _path_name(name: str) -> Described:
@@ -190,11 +218,11 @@ def _path_name(name: str) -> Described:
 
 
 def _taken() -> Described:
-    return {"responses": {"204": {"description": "every replica has it"}, **_problems(400, 401, 413, 422, 503)}}
+    return {"responses": {"204": {"description": "every replica has it"}, **_problems(*_BODY, 401)}}
 
 
 def _problems(*statuses: int) -> Described:
-    return {str(status): _problem(_PROBLEMS[status]) for status in statuses}
+    return {str(status): _problem(_PROBLEMS[status]) for status in sorted(statuses)}
 
 
 def _problem(description: str) -> Described:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from ipaddress import ip_network
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic_settings import NoDecode
 
 from schemas.contract import Name
 from services.chassis.business import Section
@@ -56,6 +58,21 @@ class IntakeSettings(SealedSettings):
         default=10.0, gt=0, le=60, description="how long Twilio may take to take a text, seconds"
     )
 
+    rate_limit_per_key: int = Field(
+        default=20_000,
+        ge=0,
+        description="requests within ten seconds under one API key, in each process; 0 for no limit",
+    )
+    rate_limit_per_address: int = Field(
+        default=20_000,
+        ge=0,
+        description="requests within ten seconds from one address, in each process; 0 for no limit",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="addresses or networks whose X-Forwarded-For is believed, comma separated; none if not set",
+    )
+
     def secrets_of(self, tenant: str, source: str) -> tuple[str, ...]:
         """What a source may sign with: none means that nothing it sends is believed."""
         return _held(self.source_secrets, tenant, source)
@@ -85,6 +102,15 @@ class IntakeSettings(SealedSettings):
         except ValidationError as error:
             raise ValueError('must be JSON: {"tenant/source": "secret"}, secrets of at least 8 characters') from error
         return value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _are_networks(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        proxies = value.split(",") if isinstance(value, str) else value
+        try:
+            return tuple(str(ip_network(proxy.strip())) for proxy in proxies)
+        except ValueError as error:
+            raise ValueError("must be addresses or networks, comma separated: 10.0.0.7, 192.168.4.0/24") from error
 
     @field_validator("crm_webhook_secret")
     @classmethod

@@ -17,7 +17,9 @@ API_KEYS: Final = Table(
     Column("tenant", String(63), nullable=False),
     Column("name", String(100), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
+    Column("scopes", String(200), nullable=False),
     Column("created_at", Utc, nullable=False),
+    Column("expires_at", Utc),
     Column("revoked_at", Utc),
 )
 

@@ -21,7 +21,9 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(63), nullable=False),
         sa.Column("name", sa.String(100), nullable=False),
         sa.Column("hash", sa.String(64), nullable=False, unique=True),
+        sa.Column("scopes", sa.String(200), nullable=False),
         sa.Column("created_at", Utc, nullable=False),
+        sa.Column("expires_at", Utc),
         sa.Column("revoked_at", Utc),
     )
     op.create_table(
