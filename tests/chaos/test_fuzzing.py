@@ -6,7 +6,6 @@ import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,12 @@ from services.console.serving import business_of
 from services.intake import commands
 from services.intake.app import intake
 from services.intake.settings import IntakeSettings
-from services.intake.sources.catalogue import ADAPTERS
 from services.intake.sql_keys import SCOPES, Terms
 from tests.support.fake_intake import fake_intake
-from tests.support.fuzzing import bombard, followed, fuzzed, operations
-from tests.support.kits.kit import Kit
+from tests.support.fuzzing import bombard, every_kit, followed, fuzzed, operations
 from tests.support.serving import served
 
-KITS: dict[str, Kit] = {name: import_module(f"tests.support.kits.{name}").KIT for name in ADAPTERS}
+KITS = every_kit()
 CALLS = 100_000
 CASES = 2_600
 STORIES = 200

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Final
 
 import schemathesis
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp
 
 from services.chassis.problems import MEDIA_TYPE
 from services.intake.routes import openapi
+from services.intake.sources.catalogue import ADAPTERS
 from tests.support.asgi_calls import post
 from tests.support.fake_intake import name_of
 from tests.support.kits.kit import Kit
@@ -47,6 +49,16 @@ PLAIN: Final = settings(
 )
 UNLIKELY: Final = frozenset({"tenant", "timezone", "answered_at", "updated_at", "rating", "revision"})
 SOURCE: Final = "shop"
+
+
+def every_kit() -> dict[str, Kit]:
+    """The kits of all vendors, by name; some prove themselves in several ways."""
+    modules = {vendor: import_module(f"tests.support.kits.{vendor}") for vendor in ADAPTERS}
+    return {
+        name: kit
+        for vendor, module in modules.items()
+        for name, kit in (getattr(module, "KITS", None) or {vendor: module.KIT}).items()
+    }
 
 
 async def bombard(app: ASGIApp, kit: Kit, calls: int) -> Counter[int]:

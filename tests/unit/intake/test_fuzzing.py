@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from schemathesis.python import asgi
 
-from services.intake.sources.catalogue import ADAPTERS
 from tests.support.fake_intake import TOKEN, fake_intake
-from tests.support.fuzzing import bombard, followed, fuzzed, operations
-from tests.support.kits.kit import Kit
+from tests.support.fuzzing import bombard, every_kit, followed, fuzzed, operations
 
-KITS: dict[str, Kit] = {name: import_module(f"tests.support.kits.{name}").KIT for name in ADAPTERS}
+KITS = every_kit()
 CALLS = 100
 CASES = 40
 STORIES = 10
 
 
-@pytest.mark.parametrize("vendor", KITS)
-async def test_whatever_a_source_sends_it_is_told_what_is_wrong(vendor: str, tmp_path: Path) -> None:
-    intake = fake_intake(tmp_path, KITS[vendor])
-    statuses = await bombard(intake.web, KITS[vendor], CALLS)
+@pytest.mark.parametrize("kit", KITS)
+async def test_whatever_a_source_sends_it_is_told_what_is_wrong(kit: str, tmp_path: Path) -> None:
+    intake = fake_intake(tmp_path, KITS[kit])
+    statuses = await bombard(intake.web, KITS[kit], CALLS)
     assert statuses[202] + statuses[200] > 0, "of some calls nothing was changed that matters"
     assert statuses[401] > 0
 
