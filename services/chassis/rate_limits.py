@@ -78,12 +78,12 @@ class RateLimit:
 
 
 class RateLimited:
-    """Counts requests below a path by the address they come from; every answer there tells how its sender stands.
+    """Counts requests by the address they come from; every answer tells how its sender stands. Some paths are free.
 
     An address is what the connection says, or what trusted proxies say of it.
     """
 
-    def __init__(self, app: ASGIApp, *, most: int, below: str, proxies: tuple[str, ...] = ()) -> None:
+    def __init__(self, app: ASGIApp, *, most: int, free: frozenset[str], proxies: tuple[str, ...] = ()) -> None:
         self._app: ASGIApp = self._counting
         if proxies:
             # uvicorn has types of its own for what Starlette's are for too
@@ -91,14 +91,14 @@ class RateLimited:
             self._app = proxied
         self._within = app
         self._limit = RateLimit("address", most)
-        self._below = below
+        self._free = free
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers 429."""
         await self._app(scope, receive, send)
 
     async def _counting(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(self._below):
+        if scope["type"] != "http" or scope["path"] in self._free:
             await self._within(scope, receive, send)
             return
         standings: list[Standing] = []

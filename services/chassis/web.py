@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LARGEST_BODY: Final = 1024 * 1024
 BODY_WITHIN: Final = timedelta(seconds=30)
 RETRY_AFTER_S: Final = 5
+OPS_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/version"})
 TOKEN_COOKIE: Final = "nps_token"  # noqa: S105 a name, no secret
 
 _log = logger("http")
@@ -189,7 +190,7 @@ class TokenGuard:
     def __init__(self, app: ASGIApp, *, token: str | None, open_paths: frozenset[str] = frozenset()) -> None:
         self._app = app
         self._token = token
-        self._open = open_paths | {"/livez", "/readyz", "/metrics", "/version"}
+        self._open = open_paths | OPS_PATHS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers 401."""

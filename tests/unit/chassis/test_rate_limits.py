@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from services.chassis import rate_limits
 from services.chassis.rate_limits import RateLimit, RateLimited
-from services.chassis.web import ON_ERROR
+from services.chassis.web import ON_ERROR, OPS_PATHS
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def asking(
 
     routes = [Route("/v1/hello", hello), Route("/livez", hello)]
     app = RateLimited(
-        Starlette(routes=routes, exception_handlers=ON_ERROR), most=by_address, below="/v1/", proxies=proxies
+        Starlette(routes=routes, exception_handlers=ON_ERROR), most=by_address, free=OPS_PATHS, proxies=proxies
     )
     async with AsyncClient(transport=ASGITransport(app, client=(host, 1)), base_url="http://service") as client:
         yield client
