@@ -1,10 +1,10 @@
-"""Intake's whole HTTP side before a door that lets in without Kafka, database or keyring: for calls by the thousand."""
+"""Intake's whole HTTP side and its door, without Kafka, database or keyring behind them: for calls by the thousand."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
@@ -15,8 +15,6 @@ from uuid import UUID
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from schemas.malformed import Malformed
-from schemas.response import Response
 from schemas.sealed import Sealed
 from services.chassis.business import Business
 from services.chassis.frame import Frame
@@ -32,7 +30,7 @@ from services.intake.calls import Calls
 from services.intake.conversations.asked import Asked
 from services.intake.conversations.conversing import Message, Started, Told
 from services.intake.conversations.http_conversations import HttpConversations
-from services.intake.domain import Arrival, Settled, check, response, revision_of
+from services.intake.domain import Admitted, SegmentPair
 from services.intake.door import Door
 from services.intake.front import front
 from services.intake.lookups import Lookups
@@ -50,35 +48,38 @@ from tests.support.kits.kit import Kit
 TOKEN = "nps_a-key-of-the-tenant-default"
 SERVICES = frozenset({"intake", "scoring", "routing", "delivery", "outreach", "monitor"})
 ORIGIN = "https://nps.example.org"
-NOTHING = cast("Any", None)  # what the fakes never reach for
 
 
-class FakeDoor(Door):
-    """Settles as the door does, and lets in at once."""
+class FakeSegments:
+    """Tells every segment apart."""
 
-    async def admit(self, arrivals: Sequence[Arrival], now: datetime) -> list[Response | Malformed]:
-        """Nothing is durable on return."""
-        del now
-        return [self._admitted(arrival) for arrival in arrivals]
+    async def admitted(self, _tenant: str, wanted: Collection[SegmentPair], _most: int) -> Admitted:
+        """All of them."""
+        return Admitted(frozenset(wanted), frozenset(key for key, _ in wanted))
 
-    def _admitted(self, arrival: Arrival) -> Response | Malformed:
-        try:
-            self.sections.of(arrival.tenant)
-            check(arrival)
-            settled = Settled(arrival, revision_of(arrival, source_numbers=False), arrival.segments)
-        except Malformed as error:
-            return error
-        answer = response(settled, digest="0" * 32, subject=None, sealed=None)
-        answer.to_json()
-        return answer
+
+class FakeSources:
+    """Knows of none that numbers."""
+
+    async def note(self, sources: Iterable[tuple[str, str]]) -> None:
+        """Forgotten at once."""
+        del sources
+
+    async def numbering(self, _wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """None."""
+        return set()
 
 
 class FakeKeyring:
     """Knows everybody and seals nothing."""
 
-    async def identify(self, _tenant: str, identity: Identity) -> Identified | None:
+    async def secret_of(self, _tenant: str) -> bytes:
+        """One for all."""
+        return b"secret"
+
+    async def identify(self, tenant: str, identity: Identity) -> Identified | None:
         """As the keyring does."""
-        return identified(b"secret", identity)
+        return identified(await self.secret_of(tenant), identity)
 
     async def admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key]:
         """A key for every claim."""
@@ -198,13 +199,14 @@ def fake_intake(folder: Path, kit: Kit | None = None) -> FakeIntake:
     """Intake with the source of a kit, if any, of the tenant `default`."""
     settings = _settings(folder, kit)
     own = folder / "sources.yaml"
-    sources = {name_of(kit): {"vendor": kit.vendor, **kit.options}} if kit else {}
-    own.write_text(json.dumps({"tenants": {"default": {"intake": {"sources": sources}}}}))
+    configured = {name_of(kit): {"vendor": kit.vendor, **kit.options}} if kit else {}
+    own.write_text(json.dumps({"tenants": {"default": {"intake": {"sources": configured}}}}))
     business = Business.load(Path(str(files("schemas"))) / "nps.yaml", own, SERVICES)
     clock, publisher, letters, keyring = ManualClock(), FakePublisher(), FakeLetters(), cast("Any", FakeKeyring())
     metrics = Metrics(CHASSIS_METRICS, INTAKE_METRICS)
     frame = Frame("intake", settings, clock, Health(clock), metrics, Kafka(settings), cast("Any", publisher))
-    door = FakeDoor(business.sections("intake", IntakeSection), NOTHING, NOTHING, keyring, NOTHING)
+    segments, sources = cast("Any", FakeSegments()), cast("Any", FakeSources())
+    door = Door(business.sections("intake", IntakeSection), segments, sources, keyring, frame.publisher)
     api = Api(
         frame,
         door,
