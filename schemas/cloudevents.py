@@ -22,6 +22,7 @@ from schemas.malformed import Malformed
 SPEC_VERSION: Final = "1.0"
 JSON_TYPE: Final = "application/json"
 STRUCTURED_TYPE: Final = "application/cloudevents+json"
+ID_HEADER: Final = "ce_id"
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -66,7 +67,7 @@ def encode(event: Event) -> tuple[list[tuple[str, bytes]], bytes]:
         raise ValueError("an event needs id, source and type")
     headers = [
         ("ce_specversion", SPEC_VERSION.encode()),
-        ("ce_id", event.id.encode()),
+        (ID_HEADER, event.id.encode()),
         ("ce_source", event.source.encode()),
         ("ce_type", event.type.encode()),
         ("content-type", event.content_type.encode()),
@@ -97,7 +98,7 @@ def decode(headers: Headers, value: bytes | None) -> Event:
     content_type = _text(known.get("content-type", b""), "content-type")
     if content_type.lower().startswith(STRUCTURED_TYPE):
         return _from_structured(value)
-    if "ce_specversion" in known or "ce_id" in known:
+    if "ce_specversion" in known or ID_HEADER in known:
         return _from_binary(known, value, content_type)
     return Event(data=value)
 

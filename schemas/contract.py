@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal
+from functools import cache
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -16,6 +17,15 @@ LONGEST_SEGMENT_VALUE: Final = 80
 LONGEST_TEXT: Final = 20_000
 
 
+@cache
+def _fields_of(model: type[BaseModel]) -> set[str]:
+    """One set for all instances, which are frozen."""
+    return set(model.model_fields)
+
+
+_set: Final = object.__setattr__  # of what is frozen
+
+
 class Contract(BaseModel):
     """A frozen fact or command. Readers ignore fields they do not know; writers never send any."""
 
@@ -24,9 +34,22 @@ class Contract(BaseModel):
         frozen=True, strict=True, extra="ignore", allow_inf_nan=False, hide_input_in_errors=True, defer_build=True
     )
 
+    @classmethod
+    def of_sound(cls, values: dict[str, Any]) -> Self:  # values of the fields' own types
+        """An instance of values that are known to be sound, every field among them. Nothing is looked at again.
+
+        `model_construct` goes from field to field, in the time that validating takes.
+        """
+        made = cls.__new__(cls)
+        _set(made, "__dict__", values)
+        _set(made, "__pydantic_fields_set__", _fields_of(cls))
+        _set(made, "__pydantic_extra__", None)
+        _set(made, "__pydantic_private__", None)
+        return made
+
     def to_json(self) -> bytes:
         """As it is written to a topic: what is none is left out."""
-        return self.model_dump_json(exclude_none=True).encode()
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
 
 class Stranger(BaseModel):

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from operator import attrgetter
 from typing import Final, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -107,20 +109,18 @@ def decode_json(model: type[M], data: bytes) -> M:
         raise Malformed.from_validation(error) from error
 
 
-def _values(payload: Contract, fields: Iterable[str]) -> tuple[str, ...]:
-    values = []
-    for field in fields:
-        value: object = payload
-        for part in field.split("."):
-            value = getattr(value, part)
-        values.append(str(value))
-    return tuple(values)
+def _values(payload: Contract, fields: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([str(value_of(payload)) for value_of in _getters(fields)])
+
+
+@cache
+def _getters(fields: tuple[str, ...]) -> list[attrgetter[object]]:
+    return [attrgetter(field) for field in fields]
 
 
 def join_key(parts: Iterable[str]) -> bytes:
     """Parts with their length in bytes before each: `("default", "r-17")` is `7:default4:r-17`."""
-    encoded = [part.encode() for part in parts]
-    return b"".join(str(len(part)).encode() + KEY_SEPARATOR + part for part in encoded)
+    return b"".join([b"%d:%b" % (len(part), part) for part in map(str.encode, parts)])
 
 
 def split_key(key: bytes) -> tuple[str, ...]:

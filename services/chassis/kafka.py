@@ -26,6 +26,8 @@ HEARTBEAT_MS: Final = 2_000
 MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 METADATA_MS: Final = 5_000
 LINGER_MS: Final = 2
+# of one partition in one request; aiokafka sends no second before the first is acknowledged
+BATCH_BYTES: Final = 256 * 1024
 # an empty fetch holds up whatever is assigned next, and readers are often assigned anew
 READER_WAIT_MS: Final = 100
 START_ENDS_WITHIN_S: Final = 5.0
@@ -75,6 +77,7 @@ class Kafka:
             enable_idempotence=True,
             transactional_id=transactional_id and self.topic(transactional_id),
             linger_ms=linger_ms,
+            max_batch_size=BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
         )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 
 from aiokafka import AIOKafkaProducer
@@ -24,6 +26,8 @@ from services.chassis.kafka import MAX_REQUEST_BYTES
 from services.chassis.metrics import ChassisMetric, Metrics
 
 if TYPE_CHECKING:
+    from aiokafka.producer.message_accumulator import BatchBuilder
+
     from services.chassis.kafka import Kafka
     from services.chassis.records import Outgoing
 
@@ -32,6 +36,8 @@ PATIENCE: Final = timedelta(seconds=10)
 # numbers it gives to records have moved on.
 LARGEST_RECORD: Final = 1_000_000
 RECORD_OVERHEAD: Final = 1_000
+MANY: Final = 100
+"""From so many records on they are put into batches here: a call for each would take longer than all else."""
 
 
 def check_size(record: Outgoing) -> None:
@@ -40,9 +46,13 @@ def check_size(record: Outgoing) -> None:
     Raises:
         Malformed: if not.
     """
-    largest = MAX_REQUEST_BYTES if record.topic.endswith(DEAD_LETTER_SUFFIX) else LARGEST_RECORD
     headers = sum(len(name) + len(content) for name, content in record.headers)
-    if len(record.key or b"") + len(record.value or b"") + headers + RECORD_OVERHEAD > largest:
+    _check_size(record.topic, len(record.key or b"") + len(record.value or b"") + headers)
+
+
+def _check_size(topic: str, size: int) -> None:
+    largest = MAX_REQUEST_BYTES if topic.endswith(DEAD_LETTER_SUFFIX) else LARGEST_RECORD
+    if size + RECORD_OVERHEAD > largest:
         raise Malformed.of("body", "larger than Kafka takes")
 
 
@@ -66,8 +76,8 @@ class Publisher:
             return
         try:
             async with asyncio.timeout(patience.total_seconds()):
-                acknowledgements = [await self._send(record) for record in records]
-                await asyncio.gather(*(asyncio.shield(waiting) for waiting in acknowledgements))
+                send = self._send_together if len(records) >= MANY else self._send_each
+                await asyncio.gather(*(asyncio.shield(waiting) for waiting in await send(records)))
         except TimeoutError as error:
             raise Transient(f"Kafka did not acknowledge within {patience.total_seconds():.0f} s") from error
         except MessageSizeTooLargeError as error:
@@ -76,8 +86,8 @@ class Publisher:
             raise Halt("Kafka refused a record, and this producer cannot go on after it: start anew") from error
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
-        for record in records:
-            self._metrics.count("nps_published_total", topic=record.topic)
+        for topic, number in Counter(record.topic for record in records).items():
+            self._metrics.count("nps_published_total", number, topic=topic)
 
     def name_here(self, topic: str) -> str:
         """What a topic is called on this cluster."""
@@ -91,8 +101,55 @@ class Publisher:
         """
         await self._kafka.probe(self._producer)
 
-    async def _send(self, record: Outgoing) -> asyncio.Future[object]:
-        return await _send(self._kafka, self._producer, record)
+    async def _send_each(self, records: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
+        return [await _send(self._kafka, self._producer, record) for record in records]
+
+    async def _send_together(self, records: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
+        """One acknowledgement a batch; each partition has its records in order."""
+        names = {record.topic for record in records}
+        numbers = {name: await _partitions(self._producer, self._kafka.topic(name)) for name in names}
+        batches = _Batches(self._producer)
+        for record in records:
+            batches.add(record, partition_of(record.meets_by, numbers[record.topic]))
+        return [
+            asyncio.ensure_future(await self._producer.send_batch(batch, self._kafka.topic(name), partition=number))
+            for (name, number), batch in batches.full()
+        ]
+
+
+class _Batches:
+    """Records in batches by topic and partition."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._batches: dict[tuple[str, int], list[BatchBuilder]] = {}
+
+    def add(self, record: Outgoing, number: int) -> None:
+        """After those that are there, in a new batch if there is no room.
+
+        Raises:
+            Malformed: if the record is larger than Kafka takes.
+        """
+        batches = self._batches.setdefault((record.topic, number), [])
+        if not batches or not _append(batches[-1], record):
+            batches.append(self._producer.create_batch())
+            _append(batches[-1], record)
+
+    def full(self) -> Iterator[tuple[tuple[str, int], BatchBuilder]]:
+        """The first of every partition, then the second: the next of a partition waits for the one before."""
+        for turn in zip_longest(*([(place, each) for each in some] for place, some in self._batches.items())):
+            for one in turn:
+                if one is not None:
+                    one[1].close()
+                    yield one
+
+
+def _append(batch: BatchBuilder, record: Outgoing) -> bool:
+    added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    if added is None:
+        return False
+    _check_size(record.topic, added.size)
+    return True
 
 
 class FencedPublisher:
@@ -150,18 +207,22 @@ class FencedPublisher:
 async def _send(kafka: Kafka, producer: AIOKafkaProducer, record: Outgoing) -> asyncio.Future[object]:
     check_size(record)
     topic = kafka.topic(record.topic)
-    try:
-        partitions = await producer.partitions_for(topic)
-    except UnknownTopicOrPartitionError as error:
-        raise Halt(f"topic {topic} does not exist: run `nps topics create`") from error
+    number = partition_of(record.meets_by, await _partitions(producer, topic))
     acknowledged: asyncio.Future[object] = await producer.send(
         topic,
         record.value,
         key=record.key,
-        partition=partition_of(record.meets_by, len(partitions)),
+        partition=number,
         headers=list(record.headers),
     )
     return acknowledged
+
+
+async def _partitions(producer: AIOKafkaProducer, topic: str) -> int:
+    try:
+        return len(await producer.partitions_for(topic))
+    except UnknownTopicOrPartitionError as error:
+        raise Halt(f"topic {topic} does not exist: run `nps topics create`") from error
 
 
 @asynccontextmanager

@@ -94,15 +94,29 @@ class Cause:
     trace: str | None = None
 
 
+class Envelope(Generic[C]):
+    """What all records of one topic that a service writes at one moment have in common: made once for many."""
+
+    def __init__(self, topic: Topic[C], service: str, now: datetime) -> None:
+        self._topic = topic
+        context = cloudevents.Event(b"", "-", f"/nps-loop/{service}", topic.event_type, now)
+        headers, _ = cloudevents.encode(context)
+        self._shared = tuple(header for header in headers if header[0] != cloudevents.ID_HEADER)
+
+    def around(self, payload: C, event_id: str, trace: str | None = None, *more: tuple[str, bytes]) -> Outgoing:
+        """A payload as a CloudEvent in binary mode, in the trace it belongs to; `more` are headers of its own."""
+        topic = self._topic
+        headers = (
+            (cloudevents.ID_HEADER, event_id.encode()),
+            *self._shared,
+            (tracing.HEADER, tracing.child_of(trace).encode()),
+            *more,
+        )
+        key = topic.key_of(payload)
+        meets_by = topic.meeting_key_of(payload) if topic.meets_by else key
+        return Outgoing(topic.name, key, meets_by, payload.to_json(), headers)
+
+
 def outgoing(topic: Topic[C], payload: C, event_id: str, cause: Cause) -> Outgoing:
     """A payload as a CloudEvent in binary mode, in the trace it belongs to."""
-    event = cloudevents.Event(
-        data=payload.to_json(),
-        id=event_id,
-        source=f"/nps-loop/{cause.service}",
-        type=topic.event_type,
-        time=cause.now,
-    )
-    headers, value = cloudevents.encode(event)
-    headers.append((tracing.HEADER, tracing.child_of(cause.trace).encode()))
-    return Outgoing(topic.name, topic.key_of(payload), topic.meeting_key_of(payload), value, tuple(headers))
+    return Envelope(topic, cause.service, cause.now).around(payload, event_id, cause.trace)

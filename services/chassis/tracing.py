@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+from functools import lru_cache
+from random import getrandbits
 from typing import Final
 
 HEADER: Final = "traceparent"
@@ -14,9 +16,15 @@ _SAMPLED: Final = "01"
 
 def child_of(parent: str | None) -> str:
     """A new span in the parent's trace, or in a trace of its own if there is no valid parent."""
-    match = _FORM.fullmatch(parent or "")
-    trace, flags = match.groups() if match else (secrets.token_hex(16), _SAMPLED)
-    return f"00-{trace}-{secrets.token_hex(8)}-{flags}"
+    trace, flags = _parts(parent) if parent else (None, _SAMPLED)
+    return f"00-{trace or secrets.token_hex(16)}-{getrandbits(64) or 1:016x}-{flags}"
+
+
+@lru_cache(maxsize=1_000)
+def _parts(parent: str) -> tuple[str | None, str]:
+    """Trace and flags. Many records have one parent."""
+    match = _FORM.fullmatch(parent)
+    return (match[1], match[2]) if match else (None, _SAMPLED)
 
 
 def trace_id(traceparent: str | None) -> str | None:

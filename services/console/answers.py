@@ -1,14 +1,12 @@
-"""Commands about answers: publish, import, tasks, trace, erase."""
+"""Commands about answers: publish, tasks, trace, erase."""
 
 from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from schemas.topics import TASKS
 from services.chassis.clock import SystemClock
@@ -17,10 +15,7 @@ from services.chassis.kafka import Kafka
 from services.chassis.settings import ServiceSettings, load
 from services.console import environment, topic_views
 from services.console.serving import Exit, business_of
-from services.console.showing import called, err, fail, finish, out, show_json, show_table
-
-if TYPE_CHECKING:
-    from services.intake.importing import Import, Report
+from services.console.showing import called, fail, finish, out, show_json, show_table
 
 Tenant = Annotated[str, typer.Option(help="whose answers")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
@@ -33,7 +28,6 @@ def register(app: typer.Typer) -> None:
     """Adds these commands."""
     for command in (publish, tasks, trace, erase):
         app.command()(command)
-    app.command("import")(import_file)
 
 
 def publish(  # noqa: PLR0913 each is an option of the command
@@ -82,54 +76,6 @@ async def _post(body: dict[str, Any]) -> dict[str, Any]:  # JSON of any shape
     if answer.status != 202:
         raise fail(f"refused with {answer.status}: {told.get('detail')}", Exit.REFUSED)
     return told
-
-
-def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or NDJSON")],
-    tenant: Tenant = "default",
-    *,
-    act: Annotated[bool, typer.Option("--act", help="as live answers, which people are contacted for")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import answers: as history, which is counted and contacts nobody, or with --act as live ones.
-
-    CSV columns are named as the fields of an answer, segments as segment.<name>. Bad rows go to a reject file.
-    """
-    from services.intake.importing import Import  # noqa: PLC0415 each command loads what it needs
-
-    environment.adopt()
-    report = finish(_imported(Import(file, tenant, act=act)))
-    if as_json:
-        show_json(
-            {
-                "rows": report.rows,
-                "accepted": report.accepted,
-                "rejected": report.rejected,
-                "reject_file": str(report.rejects) if report.rejects else None,
-            }
-        )
-    else:
-        out.print(f"{report.rows} rows: {report.accepted} accepted, {report.rejected} rejected", highlight=False)
-        if report.rejects:
-            out.print(f"rejected rows with their reasons: {report.rejects}", highlight=False)
-    if report.rejected:
-        raise typer.Exit(Exit.REFUSED)
-
-
-async def _imported(what: Import) -> Report:
-    """Imports with a bar that tells how far it is."""
-    from services.intake import commands  # noqa: PLC0415 each command loads what it needs
-    from services.intake.settings import IntakeSettings  # noqa: PLC0415 each command loads what it needs
-
-    settings = load(IntakeSettings)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        bar = progress.add_task("importing", total=what.path.stat().st_size)
-
-        def tell(report: Report, read: int) -> None:
-            progress.update(bar, completed=read, description=f"{report.rows} rows, {report.rejected} rejected")
-
-        return await commands.import_file(settings, business_of(settings), SystemClock(), what, tell)
 
 
 def tasks(

@@ -256,7 +256,7 @@ class _Performance:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / f"{self._tenant}.csv"
             demo_answers.write_csv(file, answers)
-            await self._loop.nps("import", "--act", "--tenant", self._tenant, "--json", upload=file)
+            await self._loop.nps("import", "--act", "--tenant", self._tenant, "--yes", "--json", upload=file)
 
     def _disturbances(self) -> list[Callable[[], Awaitable[None]]]:
         """What happens while a share of the answers flows: each service is killed, or frozen, once."""

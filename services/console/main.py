@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from services.chassis import logs
-from services.console import answers, dlq, links, operating, running, scores, scoring_state, sources
+from services.console import answers, dlq, importing, links, operating, running, scores, scoring_state, sources
 
 app = typer.Typer(
     name="nps",
@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (running, answers, links, scores, operating, dlq, sources, scoring_state):
+for module in (running, answers, importing, links, scores, operating, dlq, sources, scoring_state):
     module.register(app)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ from services.chassis.clock import Clock
 from services.chassis.dead_letters import DeadLetter
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import Identity
+from services.chassis.lifecycle import collect_less_often
 from services.chassis.migrating import migrate
 from services.chassis.records import Cause, outgoing
 from services.chassis.recovering import begin_anew, committed_offsets, open_replay, wait_until_alone
@@ -22,10 +23,14 @@ from services.chassis.sql import Database, open_database, sqlite_url
 from services.chassis.topic_admin import open_topic_admin, wanted_dead_letters, wanted_inbound
 from services.intake import sql_keys, sql_registers
 from services.intake.domain import SegmentPair
-from services.intake.importing import Import, Importer, Report
+from services.intake.giving_way import GivingWay
+from services.intake.importing import Import, Importer, Report, Tell
+from services.intake.importing.dry_run import Looking, NoPlaces
+from services.intake.kafka_traffic import open_traffic
 from services.intake.opening import GROUP, OUTLINE, open_calls, open_door
 from services.intake.replaying import Replay
-from services.intake.settings import IntakeSettings
+from services.intake.settings import IntakeSection, IntakeSettings
+from services.intake.sql_imports import SqlImports
 from services.intake.sql_keys import NO_TERMS, ApiKey, Terms
 
 
@@ -81,17 +86,22 @@ async def create_channels(settings: IntakeSettings, clock: Clock, channels: Sequ
     return [name for name in made if not name.endswith(dead_letters_of(""))]
 
 
-async def import_file(
-    settings: IntakeSettings, business: Business, clock: Clock, what: Import, progress: Callable[[Report, int], None]
-) -> Report:
-    """Imports a file through the door; good rows are durable on return.
+async def import_file(settings: IntakeSettings, business: Business, clock: Clock, what: Import, tell: Tell) -> Report:
+    """Imports a file through the door, or the rest of it; good rows are durable on return. A dry run only looks.
 
     Raises:
         Malformed: if the file as a whole cannot be read.
     """
-    async with open_door(settings, business, clock) as opened:
-        opened.door.sections.of(what.tenant)
-        return await Importer(what, opened.door, clock).run(progress)
+    collect_less_often()
+    business.sections("intake", IntakeSection).of(what.tenant)
+    if what.dry_run:
+        looking = Looking(business.sections("intake", IntakeSection))
+        return await Importer(what, looking, NoPlaces(), clock).run(tell)
+    async with open_door(settings, business, clock) as opened, open_traffic(opened.service.frame.kafka) as traffic:
+        entrance = GivingWay(opened.door, traffic.look, clock)
+        report = await Importer(what, entrance, SqlImports(opened.service.database), clock).run(tell)
+        report.waited = entrance.waited
+        return report
 
 
 async def replay(

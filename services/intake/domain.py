@@ -20,9 +20,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Final
-from uuid import UUID, uuid5
+from typing import Final, NamedTuple
+from uuid import UUID
 from zoneinfo import available_timezones
+
+from pydantic_core import to_json
 
 from schemas.contract import FINAL_REVISION, LONGEST_SEGMENT_VALUE
 from schemas.malformed import Malformed
@@ -40,12 +42,18 @@ RESERVED_SEGMENTS: Final = frozenset({"all", "channel", "touchpoint", "agent", "
 NO_SOURCE: Final = ""
 
 PERSONAL: Final = tuple(PersonalData.model_fields)
+_PERSONAL: Final = frozenset(PERSONAL)
+_SETTLED: Final = frozenset(
+    {"tenant", "response_id", "revision", "channel", "source", "segments", "history", "answered_at"}
+)
+_AS_SUBMITTED: Final = tuple(
+    name for name in Response.model_fields if name in Submission.model_fields and name not in _SETTLED
+)
 
 SegmentPair = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A submission and how it came: all that intake knows before it looks anything up.
 
     `identity` is the same when the same thing comes again; `history` is the import's mark.
@@ -63,7 +71,7 @@ class Arrival:
     @property
     def response_id(self) -> str:
         """The sender's id, or one made from the identity."""
-        return self.submission.response_id or str(uuid5(IDS, f"{self.tenant}|{self.identity}"))
+        return self.submission.response_id or made_id(f"{self.tenant}|{self.identity}")
 
     @property
     def source_name(self) -> str:
@@ -74,6 +82,8 @@ class Arrival:
     def segments(self) -> dict[str, str]:
         """What the answer is grouped by: the pairs sent, and its touchpoint, agent and team."""
         agent = self.submission.agent
+        if agent is None and self.submission.touchpoint is None:
+            return self.submission.segments
         fields = {
             "touchpoint": self.submission.touchpoint,
             "agent": agent.id if agent else None,
@@ -112,8 +122,16 @@ class Settled:
     """An arrival that may come in, with its place in the order of revisions."""
 
     arrival: Arrival
+    response_id: str
     revision: int
     segments: dict[str, str]
+
+
+def made_id(name: str) -> str:
+    """`str(uuid5(IDS, name))` in a third of its time: version 5 and variant 10 set in a SHA-1 (RFC 9562 §5.5)."""
+    digest = hashlib.sha1(IDS.bytes + name.encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def check(arrival: Arrival) -> None:
@@ -163,42 +181,37 @@ def _milliseconds(moment: datetime) -> int:
     return max(1, int(moment.timestamp() * 1000))
 
 
-def personal_data(submission: Submission) -> PersonalData:
-    """What of a submission is sealed."""
-    return PersonalData(**{field: getattr(submission, field) for field in PERSONAL})
+def personal_content(submission: Submission) -> bytes:
+    """What of a submission is sealed, as the JSON of PersonalData; empty if there is nothing to seal, and so no key."""
+    if _PERSONAL.isdisjoint(submission.model_fields_set):
+        return b""
+    told = {field: value for field in PERSONAL if (value := getattr(submission, field))}
+    return to_json(told) if told else b""
 
 
 def digest_of(submission: Submission, secret: bytes) -> str:
     """Decides whether two of one revision are the same: over what was sent, before any default."""
-    sent = submission.model_dump_json(exclude_unset=True).encode()
-    return hmac.new(secret, sent, hashlib.sha256).digest()[:16].hex()
+    sent = submission.__pydantic_serializer__.to_json(submission, exclude_unset=True)
+    return hmac.digest(secret, sent, "sha256")[:16].hex()
 
 
 def response(settled: Settled, *, digest: str, subject: str | None, sealed: Sealed | None) -> Response:
-    """The answer as it goes on `nps.responses`."""
+    """The answer as it goes on `nps.responses`. What it is made of has been validated: as submission, or by `check`."""
     arrival, submission = settled.arrival, settled.arrival.submission
-    return Response(
-        tenant=arrival.tenant,
-        response_id=arrival.response_id,
-        revision=settled.revision,
-        op=submission.op,
-        metric=submission.metric,
-        score=submission.score,
-        rating=submission.rating,
-        language=submission.language,
-        channel=arrival.channel,
-        source=submission.source or arrival.source,
-        survey_id=submission.survey_id,
-        touchpoint=submission.touchpoint,
-        subject=subject,
-        segments=settled.segments,
-        agent=submission.agent,
-        callback_requested=submission.callback_requested,
-        solicited=submission.solicited,
-        test=submission.test,
-        history=submission.history or arrival.history,
-        answered_at=submission.answered_at or arrival.received_at.astimezone(UTC),
-        received_at=arrival.received_at,
-        digest=digest,
-        sealed=sealed,
-    )
+    sent = submission.__dict__
+    values = {
+        **{name: sent[name] for name in _AS_SUBMITTED},
+        "tenant": arrival.tenant,
+        "response_id": settled.response_id,
+        "revision": settled.revision,
+        "channel": arrival.channel,
+        "source": submission.source or arrival.source,
+        "subject": subject,
+        "segments": settled.segments,
+        "history": submission.history or arrival.history,
+        "answered_at": submission.answered_at or arrival.received_at.astimezone(UTC),
+        "received_at": arrival.received_at.astimezone(UTC),
+        "digest": digest,
+        "sealed": sealed,
+    }
+    return Response.of_sound(values)

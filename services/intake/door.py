@@ -15,16 +15,17 @@ from schemas.malformed import Malformed
 from schemas.response import Response
 from schemas.topics import RESPONSES
 from services.chassis.business import Sections
-from services.chassis.keyring import Claim, Identified, Identity, Key, Keyring
+from services.chassis.keyring import Claim, Identified, Identity, Key, Keyring, identified
 from services.chassis.publishing import Publisher
-from services.chassis.records import Cause, Outgoing, outgoing
+from services.chassis.records import Envelope, Outgoing
 from services.intake.domain import (
     Admitted,
     Arrival,
+    SegmentPair,
     Settled,
     check,
     digest_of,
-    personal_data,
+    personal_content,
     response,
     revision_of,
 )
@@ -32,6 +33,14 @@ from services.intake.settings import IntakeSection
 from services.intake.sql_registers import SegmentRegister, SourceRegister
 
 HISTORY_HEADER: Final = "nps-history"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What became of arrivals, in order, and the records that let in those that may come in."""
+
+    results: list[Response | Malformed]
+    records: list[Outgoing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +59,34 @@ class Door:
         Raises:
             Transient: if nothing can be accepted now.
         """
+        prepared = await self.prepare(arrivals, now)
+        await self.let_in(prepared)
+        return prepared.results
+
+    async def prepare(self, arrivals: Sequence[Arrival], now: datetime) -> Prepared:
+        """The first half of `admit`: all but publishing. Who has many reads on while they are on their way.
+
+        Raises:
+            Transient: if nothing can be accepted now.
+        """
         settled = await self._settle(arrivals)
-        accepted = [item for item in settled if isinstance(item, Settled)]
-        responses = iter(await self._seal(accepted))
+        responses = iter(await self._seal([item for item in settled if isinstance(item, Settled)]))
         results = [item if isinstance(item, Malformed) else next(responses) for item in settled]
-        await self.publisher.publish(
-            [
-                _outgoing(item, arrival, now)
-                for item, arrival in zip(results, arrivals, strict=True)
-                if isinstance(item, Response)
-            ]
-        )
-        return results
+        envelope = Envelope(RESPONSES, "intake", now)
+        records = [
+            _outgoing(envelope, item, arrival.traceparent)
+            for item, arrival in zip(results, arrivals, strict=True)
+            if isinstance(item, Response)
+        ]
+        return Prepared(results, records)
+
+    async def let_in(self, prepared: Prepared) -> None:
+        """The second half: what may come in is durable on return.
+
+        Raises:
+            Transient: if nothing can be accepted now.
+        """
+        await self.publisher.publish(prepared.records)
 
     async def _settle(self, arrivals: Sequence[Arrival]) -> list[Settled | Malformed]:
         """Ids, revisions and segments of all that may come in."""
@@ -69,8 +94,12 @@ class Door:
         sound = [item for item in checked if isinstance(item, Arrival)]
         await self.sources.note(_source(item) for item in sound if item.submission.revision is not None)
         numbering = await self.sources.numbering({_source(item) for item in sound})
-        told_apart = await self._told_apart(sound)
-        return [item if isinstance(item, Malformed) else self._settled(item, numbering, told_apart) for item in checked]
+        grouped = [item.segments if isinstance(item, Arrival) else {} for item in checked]
+        told_apart = await self._told_apart(checked, grouped)
+        return [
+            item if isinstance(item, Malformed) else self._settled(item, segments, numbering, told_apart[item.tenant])
+            for item, segments in zip(checked, grouped, strict=True)
+        ]
 
     def _checked(self, arrival: Arrival) -> Arrival | Malformed:
         try:
@@ -81,19 +110,22 @@ class Door:
         return arrival
 
     def _settled(
-        self, arrival: Arrival, numbering: set[tuple[str, str]], told_apart: dict[str, Admitted]
+        self, arrival: Arrival, segments: dict[str, str], numbering: set[tuple[str, str]], told_apart: Admitted
     ) -> Settled | Malformed:
         overflow = self.sections.of(arrival.tenant).segments.overflow
-        segments = told_apart[arrival.tenant].bounded(arrival.segments, overflow)
         try:
-            return Settled(arrival, revision_of(arrival, source_numbers=_source(arrival) in numbering), segments)
+            revision = revision_of(arrival, source_numbers=bool(numbering) and _source(arrival) in numbering)
         except Malformed as error:
             return error
+        return Settled(arrival, arrival.response_id, revision, told_apart.bounded(segments, overflow))
 
-    async def _told_apart(self, arrivals: Sequence[Arrival]) -> dict[str, Admitted]:
-        wanted: dict[str, set[tuple[str, str]]] = {}
-        for arrival in arrivals:
-            wanted.setdefault(arrival.tenant, set()).update(arrival.segments.items())
+    async def _told_apart(
+        self, arrivals: Sequence[Arrival | Malformed], segments: Sequence[dict[str, str]]
+    ) -> dict[str, Admitted]:
+        wanted: dict[str, set[SegmentPair]] = {}
+        for arrival, pairs in zip(arrivals, segments, strict=True):
+            if isinstance(arrival, Arrival):
+                wanted.setdefault(arrival.tenant, set()).update(pairs.items())
         return {
             tenant: await self.segments.admitted(tenant, pairs, self.sections.of(tenant).segments.most)
             for tenant, pairs in wanted.items()
@@ -101,14 +133,17 @@ class Door:
 
     async def _seal(self, settled: Sequence[Settled]) -> list[Response]:
         """Seals what is personal under the key of the person, or of the answer where nobody is known."""
-        people = [await self._identify(item) for item in settled]
-        claims = [_claim(item, one) for item, one in zip(settled, people, strict=True)]
+        tenants = {item.arrival.tenant for item in settled}
+        secrets = {tenant: await self.keyring.secret_of(tenant) for tenant in tenants}
+        people = [_identified(item, secrets[item.arrival.tenant]) for item in settled]
+        contents = [personal_content(item.arrival.submission) for item in settled]
+        claims = [
+            _claim(item, one) if content else None for item, one, content in zip(settled, people, contents, strict=True)
+        ]
         keys = await self.keyring.admit([claim for claim in claims if claim])
-        secrets = {item.arrival.tenant: await self.keyring.secret_of(item.arrival.tenant) for item in settled}
         found = []
-        for item, one, claim in zip(settled, people, claims, strict=True):
+        for item, one, claim, content in zip(settled, people, claims, contents, strict=True):
             key = keys[claim.tenant, claim.owner] if claim else None
-            content = personal_data(item.arrival.submission).model_dump_json(exclude_defaults=True).encode()
             secret = key.secret if isinstance(key, Key) else secrets[item.arrival.tenant]
             found.append(
                 response(
@@ -120,33 +155,28 @@ class Door:
             )
         return found
 
-    async def _identify(self, settled: Settled) -> Identified | None:
-        submission = settled.arrival.submission
-        identity = Identity(submission.customer_id, submission.email, submission.phone)
-        return await self.keyring.identify(settled.arrival.tenant, identity)
+
+def _identified(settled: Settled, secret: bytes) -> Identified | None:
+    submission = settled.arrival.submission
+    if not (submission.customer_id or submission.email or submission.phone):
+        return None
+    return identified(secret, Identity(submission.customer_id, submission.email, submission.phone))
 
 
 def _source(arrival: Arrival) -> tuple[str, str]:
     return arrival.tenant, arrival.source_name
 
 
-def _claim(settled: Settled, one: Identified | None) -> Claim | None:
-    """The key this answer needs; none where there is nothing to seal.
+def _claim(settled: Settled, one: Identified | None) -> Claim:
+    """The key this answer needs.
 
     The answer's own key, under which a late comment without a name is sealed, is erased with whoever gave the answer.
     """
-    arrival = settled.arrival
-    if personal_data(arrival.submission).is_empty():
-        return None
-    own = f"response:{arrival.response_id}"
-    return Claim(arrival.tenant, one.subject, one, own) if one else Claim(arrival.tenant, own)
+    tenant, own = settled.arrival.tenant, f"response:{settled.response_id}"
+    return Claim(tenant, one.subject, one, own) if one else Claim(tenant, own)
 
 
-def _outgoing(accepted: Response, arrival: Arrival, now: datetime) -> Outgoing:
+def _outgoing(envelope: Envelope[Response], accepted: Response, traceparent: str | None) -> Outgoing:
     event_id = f"{accepted.tenant}/{accepted.response_id}/{accepted.op}/{accepted.revision}"
-    record = outgoing(RESPONSES, accepted, event_id, Cause("intake", now, arrival.traceparent))
-    if not accepted.history:
-        return record
-    return Outgoing(
-        record.topic, record.key, record.meets_by, record.value, (*record.headers, (HISTORY_HEADER, b"true"))
-    )
+    marks = ((HISTORY_HEADER, b"true"),) if accepted.history else ()
+    return envelope.around(accepted, event_id, traceparent, *marks)

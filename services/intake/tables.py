@@ -1,10 +1,10 @@
-"""Intake's tables: senders, what was sent under a key or behind a link, segments, who numbers; conversations."""
+"""Intake's tables: senders, what came under a key or behind a link, segments, who numbers; conversations, imports."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table
 
 from services.chassis.sql import Utc
 
@@ -104,3 +104,14 @@ FORM_ANSWERS: Final = Table(
     Column("expires_at", Utc, nullable=False),
     Index("form_answers_by_end", "expires_at"),
 )
+
+IMPORTS: Final = Table(
+    "imports",
+    INTAKE,
+    Column("what", String(64), primary_key=True),
+    Column("rows", Integer, nullable=False),
+    Column("rejected", Integer, nullable=False),
+    Column("rejects_bytes", BigInteger, nullable=False),
+    Column("reached_at", Utc, nullable=False),
+)
+"""How far imports that were cut short have come; what is done has no row."""

@@ -55,7 +55,7 @@ def a_file_from_2014(path: Path) -> None:
 def test_ten_thousand_old_answers_score_what_pandas_says_and_nobody_is_mailed(loop: Loop, tenant: Tenant) -> None:
     file = loop.stack.folder / "answers-2014.csv"
     a_file_from_2014(file)
-    done = loop.nps("import", str(file), "--tenant", tenant.name, "--json", expect=6)
+    done = loop.nps("import", str(file), "--tenant", tenant.name, "--yes", "--json", expect=6)
     report = json.loads(done.stdout)
     assert (report["rows"], report["accepted"], report["rejected"]) == (ROWS, ROWS - WITHOUT_SCORE, WITHOUT_SCORE)
     answers = pd.read_csv(file)

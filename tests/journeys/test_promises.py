@@ -94,7 +94,7 @@ def test_the_past_is_never_contacted(loop: Loop, tenant: Tenant) -> None:
     """Marked, dated or imported: it is counted, and neither it nor any later revision of it reaches anybody."""
     file = loop.stack.folder / f"{tenant.name}.csv"
     file.write_text(f"response_id,score,email,answered_at\nold-csv,1,x@example.org,{now(days=3)}\n")
-    loop.nps("import", str(file), "--tenant", tenant.name)
+    loop.nps("import", str(file), "--tenant", tenant.name, "--yes")
     tenant.answer(response_id="old-mark", score=9, email="y@example.org", history=True, answered_at=now())
     tenant.answer(response_id="old-date", score=9, email="z@example.org", answered_at=now(days=8))
     for response_id in ("old-mark", "old-date"):

@@ -4,7 +4,14 @@ Whoever loses the key can read nothing any more, and so erasing a person is dele
 Identities and links between them are kept as hashes alone.
 """
 
-from services.chassis.keyring.identity import Identified, Identifier, Identity, normalised_email, normalised_phone
+from services.chassis.keyring.identity import (
+    Identified,
+    Identifier,
+    Identity,
+    identified,
+    normalised_email,
+    normalised_phone,
+)
 from services.chassis.keyring.ring import Claim, Erased, Key, Keyring, keyring_url, open_keyring
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "Identity",
     "Key",
     "Keyring",
+    "identified",
     "keyring_url",
     "normalised_email",
     "normalised_phone",

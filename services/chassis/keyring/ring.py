@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Row, delete, select, tuple_, update
+from sqlalchemy import Row, delete, select, update
 
 from schemas.sealed import Sealed
 from services.chassis.clock import Clock
@@ -31,7 +31,7 @@ from services.chassis.keyring.tables import BELONGINGS, ERASED, KEYS, LINKS, SEC
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
 from services.chassis.sql import Database, Transaction, open_database, sqlite_url
-from services.chassis.sql_dialect import insert_or_ignore, lock
+from services.chassis.sql_dialect import among, insert_all, insert_or_ignore, lock
 
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
@@ -87,10 +87,11 @@ class _Remembered(Generic[V]):
             return None
         return found[1]
 
-    def put(self, key: object, value: V) -> None:
-        if len(self._values) >= REMEMBERED_KEYS:
+    def put(self, values: Mapping[Any, V]) -> None:  # keys of any kind: a mapping is invariant in them
+        if len(self._values) + len(values) > REMEMBERED_KEYS:
             self._values.clear()
-        self._values[key] = (self._clock.now(), value)
+        now = self._clock.now()
+        self._values.update((key, (now, value)) for key, value in values.items())
 
     def forget(self) -> None:
         self._values.clear()
@@ -178,11 +179,8 @@ class Keyring:
         fresh = [claim for claim in dict.fromkeys(claims) if (claim.tenant, claim.owner) not in found]
         if fresh:
             made = await self._admit(fresh)
-            for claim in fresh:
-                key = made[claim.tenant, claim.owner]
-                self._by_owner.put(claim, key)
-                if isinstance(key, Key):
-                    self._by_kid.put(key.kid, key)
+            self._by_owner.put({claim: made[claim.tenant, claim.owner] for claim in fresh})
+            self._by_kid.put({key.kid: key for key in made.values() if isinstance(key, Key)})
             found |= made
         return found
 
@@ -205,9 +203,9 @@ class Keyring:
         keys = {item.kid: self._by_kid.get(item.kid) for item in sealed}
         unknown = [kid for kid, key in keys.items() if key is None]
         if unknown:
-            for kid, key in (await self._look_up(unknown)).items():
-                self._by_kid.put(kid, key)
-                keys[kid] = key
+            looked_up = await self._look_up(unknown)
+            self._by_kid.put(looked_up)
+            keys |= looked_up
         return [self._opened(item, keys[item.kid]) for item in sealed]
 
     async def subjects_of(self, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
@@ -290,16 +288,18 @@ class Keyring:
         self.forget()
 
     async def _admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
-        owners = [(claim.tenant, claim.owner) for claim in claims]
+        """Nobody else links or makes keys of these tenants meanwhile: what is not there now is ours to make."""
+        owners = list(dict.fromkeys((claim.tenant, claim.owner) for claim in claims))
         async with self._database.begin() as transaction:
             await lock(transaction, {_people_of(claim.tenant) for claim in claims})
             for tenant in sorted({claim.tenant for claim in claims}):
                 known_of = [claim.identified for claim in claims if claim.tenant == tenant and claim.identified]
                 await self._link(transaction, tenant, known_of)
             known = await self._stored(transaction, owners)
-            missing = [owner for owner in dict.fromkeys(owners) if owner not in known]
-            await insert_or_ignore(transaction, KEYS, [self._new_key(*owner) for owner in missing])
-            known |= await self._stored(transaction, missing)
+            made = [self._new_key(*owner) for owner in owners if owner not in known]
+            if made:
+                await transaction.execute(KEYS.insert(), self._rows(made))
+            known |= {(key.tenant, key.owner): key for key in made}
             known |= await self._keep_belongings(transaction, claims, known)
         return known
 
@@ -312,7 +312,7 @@ class Keyring:
             for claim in claims
             if claim.belonging
         ]
-        await insert_or_ignore(transaction, BELONGINGS, rows)
+        await insert_all(transaction, BELONGINGS, rows)
         late = {
             (claim.tenant, claim.belonging)
             for claim in claims
@@ -327,11 +327,12 @@ class Keyring:
     ) -> dict[tuple[str, str], Key | Erased]:
         """Keys and markers of these owners; a marker comes before a key."""
         found: dict[tuple[str, str], Key | Erased] = {}
-        for some in _portions(owners):
-            keys = select(KEYS).where(tuple_(KEYS.c.tenant, KEYS.c.owner).in_(some))
-            found |= {(row.tenant, row.owner): self._key(row) for row in await transaction.execute(keys)}
-            marks = select(ERASED.c.tenant, ERASED.c.owner).where(tuple_(ERASED.c.tenant, ERASED.c.owner).in_(some))
-            found |= {(row.tenant, row.owner): Erased() for row in await transaction.execute(marks)}
+        for tenant in sorted({tenant for tenant, _ in owners}):
+            theirs = [owner for whose, owner in owners if whose == tenant]
+            keys = select(KEYS).where(KEYS.c.tenant == tenant, among(transaction, KEYS.c.owner, theirs))
+            found |= {(tenant, row.owner): self._key(row) for row in await transaction.execute(keys)}
+            marks = select(ERASED.c.owner).where(ERASED.c.tenant == tenant, among(transaction, ERASED.c.owner, theirs))
+            found |= {(tenant, row.owner): Erased() for row in await transaction.execute(marks)}
         return found
 
     async def _link(self, transaction: Transaction, tenant: str, identities: Sequence[Identified]) -> None:
@@ -345,19 +346,16 @@ class Keyring:
             {"tenant": tenant, "identifier": value, "kind": kind, "person": links.person_of[value]}
             for value, kind in links.added.items()
         ]
-        await insert_or_ignore(transaction, LINKS, added)
+        await insert_all(transaction, LINKS, added)
 
     async def _links(self, transaction: Transaction, tenant: str, values: Collection[str]) -> Links:
         """What is on record of these identifiers and the persons they belong to."""
-        persons: dict[str, str] = {}
-        customers: dict[str, str] = {}
         columns = select(LINKS.c.identifier, LINKS.c.person)
-        for some in _portions(sorted(values)):
-            found = columns.where(LINKS.c.tenant == tenant, LINKS.c.identifier.in_(some))
-            persons |= {row.identifier: row.person for row in await transaction.execute(found)}
-        for some in _portions(sorted(set(persons.values()))):
-            found = columns.where(LINKS.c.tenant == tenant, LINKS.c.person.in_(some), LINKS.c.kind == "customer")
-            customers |= {row.person: row.identifier for row in await transaction.execute(found)}
+        found = columns.where(LINKS.c.tenant == tenant, among(transaction, LINKS.c.identifier, values))
+        persons = {row.identifier: row.person for row in await transaction.execute(found)}
+        theirs = among(transaction, LINKS.c.person, set(persons.values()))
+        found = columns.where(LINKS.c.tenant == tenant, theirs, LINKS.c.kind == "customer")
+        customers = {row.person: row.identifier for row in await transaction.execute(found)}
         return Links(persons, customers)
 
     async def _look_up(self, kids: Collection[str], *, lost_allowed: bool = False) -> dict[str, Key | Erased]:
@@ -376,10 +374,21 @@ class Keyring:
             )
         return found
 
-    def _new_key(self, tenant: str, owner: str) -> dict[str, object]:
-        kid = secrets.token_hex(16)
-        wrapped = self._wrap(secrets.token_bytes(KEY_BYTES), kid)
-        return {"tenant": tenant, "owner": owner, "kid": kid, "wrapped": wrapped, "created_at": self._clock.now()}
+    def _new_key(self, tenant: str, owner: str) -> Key:
+        return Key(secrets.token_hex(16), tenant, owner, secrets.token_bytes(KEY_BYTES))
+
+    def _rows(self, keys: Iterable[Key]) -> list[dict[str, object]]:
+        now = self._clock.now()
+        return [
+            {
+                "tenant": key.tenant,
+                "owner": key.owner,
+                "kid": key.kid,
+                "wrapped": self._wrap(key.secret, key.kid),
+                "created_at": now,
+            }
+            for key in keys
+        ]
 
     def _key(self, row: Row[tuple[object, ...]]) -> Key:
         return Key(row.kid, row.tenant, row.owner, self._unwrap(row.wrapped, row.kid))

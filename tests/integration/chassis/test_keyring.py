@@ -337,7 +337,7 @@ async def test_a_letter_of_a_stranger_is_sealed_under_a_key_of_its_own(ring: Key
 
 async def test_no_more_keys_are_remembered_than_fit(ring: Keyring, database: Database) -> None:
     for key in range(REMEMBERED_KEYS + 1):
-        ring._by_kid.put(key, Erased())
+        ring._by_kid.put({key: Erased()})
     assert len(ring._by_kid._values) == 1
 
 

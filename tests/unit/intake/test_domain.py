@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid5
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,20 @@ from hypothesis import strategies as st
 
 from schemas.contract import FINAL_REVISION
 from schemas.malformed import Malformed
+from schemas.personal_data import PersonalData
 from schemas.response import Submission, SubmittedAgent
-from services.intake.domain import Admitted, Arrival, Settled, check, digest_of, personal_data, response, revision_of
+from services.intake.domain import (
+    IDS,
+    Admitted,
+    Arrival,
+    Settled,
+    check,
+    digest_of,
+    made_id,
+    personal_content,
+    response,
+    revision_of,
+)
 from tests.support.answers import NOON
 
 NOW_MS = int(NOON.timestamp() * 1000)
@@ -82,6 +95,11 @@ def test_what_no_look_up_could_save_is_refused_by_name(sent: dict[str, Any], fie
     assert [fault.field for fault in failure.value.faults] == [field]
 
 
+def test_ids_that_are_made_are_uuid5_of_their_name() -> None:
+    for name in ("default|file|0|1", "", "ž|日本"):
+        assert made_id(name) == str(uuid5(IDS, name))
+
+
 def test_a_clock_five_minutes_ahead_is_forgiven() -> None:
     check(arrival(answered_at=NOON + timedelta(minutes=5), timezone="Europe/Helsinki"))
 
@@ -97,17 +115,18 @@ def test_the_digest_tells_what_was_sent_from_what_was_not() -> None:
 
 def test_only_what_is_personal_is_sealed_and_all_of_it() -> None:
     sent = Submission(score=9, email="a@example.org", comment="fine", name="A", segments={"plan": "pro"})
-    data = personal_data(sent)
-    assert (data.email, data.comment, data.name) == ("a@example.org", "fine", "A")
-    assert personal_data(Submission(score=9, segments={"plan": "pro"})).is_empty()
-    settled = Settled(arrival(email="a@example.org", comment="fine"), 1, {})
+    data = PersonalData.model_validate_json(personal_content(sent))
+    assert data == PersonalData(email="a@example.org", comment="fine", name="A")
+    assert not personal_content(Submission(score=9, segments={"plan": "pro"}))
+    assert not personal_content(Submission(score=9, comment="", attributes={}, email=None))
+    settled = Settled(arrival(email="a@example.org", comment="fine"), "r", 1, {})
     written = response(settled, digest="0" * 32, subject=None, sealed=None).to_json()
     assert b"example.org" not in written
     assert b"fine" not in written
 
 
 def test_what_an_import_marks_is_history_and_what_has_no_time_was_answered_when_it_came() -> None:
-    settled = Settled(arrival(history=True), 1, {"plan": "pro"})
+    settled = Settled(arrival(history=True), "r", 1, {"plan": "pro"})
     answer = response(settled, digest="0" * 32, subject=None, sealed=None)
     assert (answer.history, answer.answered_at, answer.received_at, answer.segments) == (
         True,
@@ -142,7 +161,7 @@ def test_whatever_the_fields_hold_they_stay_as_sent_and_the_answer_can_hold_its_
 ) -> None:
     most = {f"key-{number}": "x" * 80 for number in range(20)}
     one = arrival(segments=most, touchpoint=touchpoint, agent=SubmittedAgent(id=agent, team=team))
-    answer = response(Settled(one, 1, one.segments), digest="0" * 32, subject=None, sealed=None)
+    answer = response(Settled(one, "r", 1, one.segments), digest="0" * 32, subject=None, sealed=None)
     assert answer.agent
     assert (answer.touchpoint, answer.agent.id, answer.agent.team) == (touchpoint, agent, team)
     assert most.items() <= answer.segments.items()

@@ -7,28 +7,52 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from schemas.malformed import Malformed
-from schemas.response import Submission
+from schemas.response import Response, Submission
+from services.chassis.failures import Transient
 from services.intake.domain import Arrival
-from services.intake.door import Door
+from services.intake.door import Prepared
 from services.intake.importing import Import, Importer, Report
+from services.intake.sql_imports import Reached
 from tests.support.clocks import ManualClock
 
 
 @dataclass
 class FakeDoor:
-    """Lets everything in."""
+    """Lets everything in that it can hold."""
 
-    admitted: list[Submission] = field(default_factory=list)
+    room: int = 1_000_000
+    admitted: list[Arrival] = field(default_factory=list)
 
-    async def admit(self, arrivals: Sequence[Arrival], now: datetime) -> list[Submission]:
+    async def prepare(self, arrivals: Sequence[Arrival], now: datetime) -> Prepared:
         del now
-        self.admitted += [arrival.submission for arrival in arrivals]
-        return [arrival.submission for arrival in arrivals]
+        return Prepared(cast("list[Response | Malformed]", list(arrivals)), [])
+
+    async def let_in(self, prepared: Prepared) -> None:
+        if len(self.admitted) + len(prepared.results) > self.room:
+            raise Transient("full")
+        self.admitted += cast("list[Arrival]", prepared.results)
+
+
+@dataclass
+class FakePlaces:
+    """Remembers in memory."""
+
+    known: dict[str, Reached] = field(default_factory=dict)
+
+    async def reached(self, what: str) -> Reached:
+        return self.known.get(what, Reached())
+
+    async def note(self, what: str, place: Reached, now: datetime) -> None:
+        del now
+        self.known[what] = place
+
+    async def finish(self, what: str) -> None:
+        del self.known[what]
 
 
 @dataclass
@@ -37,19 +61,27 @@ class Desk:
 
     folder: Path
     door: FakeDoor = field(default_factory=FakeDoor)
+    places: FakePlaces = field(default_factory=FakePlaces)
 
-    async def take(self, name: str, content: str | bytes) -> Report:
+    async def take(self, name: str, content: str | bytes, **how: Any) -> Report:  # options of an import
         path = self.folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        importer = Importer(Import(path, "default"), cast("Door", self.door), ManualClock())
-        return await importer.run(lambda *_: None)
+        return await self.again(name, **how)
+
+    async def again(self, name: str, **how: Any) -> Report:  # options of an import
+        what = Import(self.folder / name, "default", **how)
+        return await Importer(what, self.door, self.places, ManualClock()).run(lambda *_: None)
 
     def rejects(self, name: str) -> str:
         return (self.folder / name).read_text(errors="surrogateescape")
 
     @property
+    def answers(self) -> list[Submission]:
+        return [arrival.submission for arrival in self.door.admitted]
+
+    @property
     def scores(self) -> list[int | None]:
-        return [answer.score for answer in self.door.admitted]
+        return [answer.score for answer in self.answers]
 
 
 @pytest.fixture
@@ -77,7 +109,7 @@ async def test_a_mended_reject_file_is_imported(desk: Desk) -> None:
     assert told.splitlines()[0] == "line,reason,response_id,score,segment.plan,unreadable"
     report = await desk.take("mended.csv", told.replace("eleven", "8"))
     assert (report.accepted, report.rejected) == (1, 0)
-    assert (desk.scores, desk.door.admitted[1].segments) == ([7, 8], {"plan": "pro"})
+    assert (desk.scores, desk.answers[1].segments) == ([7, 8], {"plan": "pro"})
 
 
 async def test_a_reject_file_that_is_not_mended_comes_out_the_same(desk: Desk) -> None:
