@@ -94,6 +94,8 @@ class Submission(Stranger):
 
     @model_validator(mode="after")
     def _means_something(self) -> Self:
+        if self.op == "submitted" and self.metric == "nps" and self.score is not None and self.rating is None:
+            return self  # nearly all that ever comes
         reason = _contradiction(self)
         if reason:
             raise ValueError(reason)

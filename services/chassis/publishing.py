@@ -148,7 +148,8 @@ def _append(batch: BatchBuilder, record: Outgoing) -> bool:
     added = batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
     if added is None:
         return False
-    _check_size(record.topic, added.size)
+    if added.size > LARGEST_RECORD - RECORD_OVERHEAD:
+        _check_size(record.topic, added.size)
     return True
 
 

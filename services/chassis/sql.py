@@ -25,6 +25,10 @@ from services.chassis.failures import Transient
 
 BUSY_TIMEOUT_MS: Final = 10_000
 POOL_SIZE: Final = 5
+# a bulk of rows in no order touches thousands of pages (4 KiB): with room for them, each is written once, and what
+# several commits wrote goes into the database file together
+CACHE_KIB: Final = 16 * 1024
+CHECKPOINT_PAGES: Final = 4_000
 READ_ONLY: Final = "nps_read_only"
 NOT_NOW: Final = ("08", "40", "53", "55P03", "57P")
 """SQLSTATE: no connection, rolled back to let another go on, out of something, locked, shutting down or starting."""
@@ -152,6 +156,8 @@ def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
         "foreign_keys=ON",
         f"synchronous={'FULL' if durable else 'NORMAL'}",
         f"secure_delete={'ON' if durable else 'FAST'}",
+        f"cache_size=-{CACHE_KIB}",
+        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
     ]
 
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -9,7 +9,18 @@ from __future__ import annotations
 import typer
 
 from services.chassis import logs
-from services.console import answers, dlq, importing, links, operating, running, scores, scoring_state, sources
+from services.console import (
+    answers,
+    dlq,
+    importing,
+    links,
+    operating,
+    running,
+    scores,
+    scoring_state,
+    sources,
+    unmatched,
+)
 
 app = typer.Typer(
     name="nps",
@@ -19,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (running, answers, importing, links, scores, operating, dlq, sources, scoring_state):
+for module in (running, answers, importing, links, unmatched, scores, operating, dlq, sources, scoring_state):
     module.register(app)
 
 

@@ -166,7 +166,7 @@ class Api:
         tenant = (await self._allowed(request, "consents:write")).tenant
         given = decode_json(ConsentGiven, await body_of(request))
         identity = Identity(given.customer_id, given.email, given.phone)
-        one = await self.door.keyring.identify(tenant, identity)
+        one = await self.door.identify(tenant, identity)
         if one is None:
             raise Malformed.of("customer_id", "one of customer_id, email and phone is required")
         now = self.frame.clock.now()

@@ -231,7 +231,7 @@ class Calls:
     async def _subjects(self, source: Source, one: OptedOut) -> list[str]:
         """One for each identifier, whether or not they are linked yet."""
         identity = Identity(one.customer_id, one.email, one.phone)
-        known = await self.door.keyring.identify(source.tenant, identity)
+        known = await self.door.identify(source.tenant, identity)
         return [value for value, _ in known.identifiers] if known else []
 
     def _count(self, source: Source, outcome: str) -> None:

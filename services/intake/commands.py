@@ -148,8 +148,7 @@ async def erase(settings: IntakeSettings, business: Business, clock: Clock, tena
         Malformed: if nothing is said of who it is.
     """
     async with open_door(settings, business, clock) as opened:
-        opened.door.sections.of(tenant)
-        one = await opened.keyring.identify(tenant, who)
+        one = await opened.door.identify(tenant, who)
         if one is None:
             raise Malformed.of("person", "one of customer id, e-mail and phone is required")
         values = [value for value, _ in one.identifiers]

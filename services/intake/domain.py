@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -49,6 +50,7 @@ _SETTLED: Final = frozenset(
 _AS_SUBMITTED: Final = tuple(
     name for name in Response.model_fields if name in Submission.model_fields and name not in _SETTLED
 )
+_as_submitted: Final = itemgetter(*_AS_SUBMITTED)
 
 SegmentPair = tuple[str, str]
 
@@ -110,6 +112,8 @@ class Admitted:
 
         Senders choose keys as freely as values; a key with nothing but the overflow would tell nothing.
         """
+        if segments.items() <= self.pairs:
+            return dict(segments)
         return {
             key: value if (key, value) in self.pairs else overflow
             for key, value in segments.items()
@@ -117,8 +121,7 @@ class Admitted:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """An arrival that may come in, with its place in the order of revisions."""
 
     arrival: Arrival
@@ -191,7 +194,8 @@ def personal_content(submission: Submission) -> bytes:
 
 def digest_of(submission: Submission, secret: bytes) -> str:
     """Decides whether two of one revision are the same: over what was sent, before any default."""
-    sent = submission.__pydantic_serializer__.to_json(submission, exclude_unset=True)
+    told = submission.__dict__
+    sent = to_json({name: told[name] for name in sorted(submission.model_fields_set)})
     return hmac.digest(secret, sent, "sha256")[:16].hex()
 
 
@@ -200,7 +204,7 @@ def response(settled: Settled, *, digest: str, subject: str | None, sealed: Seal
     arrival, submission = settled.arrival, settled.arrival.submission
     sent = submission.__dict__
     values = {
-        **{name: sent[name] for name in _AS_SUBMITTED},
+        **dict(zip(_AS_SUBMITTED, _as_submitted(sent), strict=True)),
         "tenant": arrival.tenant,
         "response_id": settled.response_id,
         "revision": settled.revision,

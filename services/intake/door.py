@@ -6,16 +6,19 @@ topic, brings the same thing again, and it comes out the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from schemas.contract import KNOWN_CHANNELS
 from schemas.malformed import Malformed
-from schemas.response import Response
+from schemas.response import WHOLE, Response
 from schemas.topics import RESPONSES
 from services.chassis.business import Sections
 from services.chassis.keyring import Claim, Identified, Identity, Key, Keyring, identified
+from services.chassis.metrics import Metrics
 from services.chassis.publishing import Publisher
 from services.chassis.records import Envelope, Outgoing
 from services.intake.domain import (
@@ -29,10 +32,16 @@ from services.intake.domain import (
     response,
     revision_of,
 )
+from services.intake.metrics import AnyMetric
 from services.intake.settings import IntakeSection
 from services.intake.sql_registers import SegmentRegister, SourceRegister
 
 HISTORY_HEADER: Final = "nps-history"
+
+OTHER_CHANNEL: Final = "other"
+"""In metrics, all channels but those that are known: senders name them as they like."""
+
+_Bound = tuple[Admitted, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Door:
     sources: SourceRegister
     keyring: Keyring
     publisher: Publisher
+    metrics: Metrics[AnyMetric]
 
     async def admit(self, arrivals: Sequence[Arrival], now: datetime) -> list[Response | Malformed]:
         """Lets in what may come in, in order; each is durable on return, or refused with the reason.
@@ -87,19 +97,35 @@ class Door:
             Transient: if nothing can be accepted now.
         """
         await self.publisher.publish(prepared.records)
+        unmatched = Counter(
+            item.channel if item.channel in KNOWN_CHANNELS else OTHER_CHANNEL
+            for item in prepared.results
+            if isinstance(item, Response) and item.subject is None and item.op in WHOLE
+        )
+        for channel, number in unmatched.items():
+            self.metrics.count("nps_answers_unmatched_total", number, channel=channel)
+
+    async def identify(self, tenant: str, identity: Identity) -> Identified | None:
+        """Hashes of an identity as this tenant's answers have them; none if nothing is known of it.
+
+        Raises:
+            Malformed: if no such tenant is in the business file.
+        """
+        region = self.sections.of(tenant).phone_region
+        return await self.keyring.identify(tenant, replace(identity, phone_region=region))
 
     async def _settle(self, arrivals: Sequence[Arrival]) -> list[Settled | Malformed]:
         """Ids, revisions and segments of all that may come in."""
         checked = [self._checked(arrival) for arrival in arrivals]
         sound = [item for item in checked if isinstance(item, Arrival)]
-        await self.sources.note(_source(item) for item in sound if item.submission.revision is not None)
-        numbering = await self.sources.numbering({_source(item) for item in sound})
-        grouped = [item.segments if isinstance(item, Arrival) else {} for item in checked]
-        told_apart = await self._told_apart(checked, grouped)
-        return [
-            item if isinstance(item, Malformed) else self._settled(item, segments, numbering, told_apart[item.tenant])
-            for item, segments in zip(checked, grouped, strict=True)
-        ]
+        sources = [(item.tenant, item.source_name) for item in sound]
+        numbered = [source for item, source in zip(sound, sources, strict=True) if item.submission.revision is not None]
+        await self.sources.note(numbered)
+        numbering = await self.sources.numbering(set(sources))
+        grouped = [item.segments for item in sound]
+        told_apart = await self._told_apart(sound, grouped)
+        settled = map(self._settled, sound, grouped, (one in numbering for one in sources), told_apart)
+        return [item if isinstance(item, Malformed) else next(settled) for item in checked]
 
     def _checked(self, arrival: Arrival) -> Arrival | Malformed:
         try:
@@ -110,32 +136,36 @@ class Door:
         return arrival
 
     def _settled(
-        self, arrival: Arrival, segments: dict[str, str], numbering: set[tuple[str, str]], told_apart: Admitted
+        self,
+        arrival: Arrival,
+        segments: dict[str, str],
+        source_numbers: bool,  # noqa: FBT001 mapped over
+        bound: _Bound,
     ) -> Settled | Malformed:
-        overflow = self.sections.of(arrival.tenant).segments.overflow
         try:
-            revision = revision_of(arrival, source_numbers=bool(numbering) and _source(arrival) in numbering)
+            revision = revision_of(arrival, source_numbers=source_numbers)
         except Malformed as error:
             return error
-        return Settled(arrival, arrival.response_id, revision, told_apart.bounded(segments, overflow))
+        admitted, overflow = bound
+        return Settled(arrival, arrival.response_id, revision, admitted.bounded(segments, overflow))
 
-    async def _told_apart(
-        self, arrivals: Sequence[Arrival | Malformed], segments: Sequence[dict[str, str]]
-    ) -> dict[str, Admitted]:
-        wanted: dict[str, set[SegmentPair]] = {}
+    async def _told_apart(self, arrivals: Sequence[Arrival], segments: Sequence[dict[str, str]]) -> list[_Bound]:
+        """For each arrival which segments of its tenant are told apart, and what stands for all others."""
+        wanted: dict[str, set[SegmentPair]] = {arrival.tenant: set() for arrival in arrivals}
         for arrival, pairs in zip(arrivals, segments, strict=True):
-            if isinstance(arrival, Arrival):
-                wanted.setdefault(arrival.tenant, set()).update(pairs.items())
-        return {
-            tenant: await self.segments.admitted(tenant, pairs, self.sections.of(tenant).segments.most)
-            for tenant, pairs in wanted.items()
-        }
+            wanted[arrival.tenant].update(pairs.items())
+        bounds = {}
+        for tenant, chosen in wanted.items():
+            bound = self.sections.of(tenant).segments
+            bounds[tenant] = await self.segments.admitted(tenant, chosen, bound.most), bound.overflow
+        return [bounds[arrival.tenant] for arrival in arrivals]
 
     async def _seal(self, settled: Sequence[Settled]) -> list[Response]:
         """Seals what is personal under the key of the person, or of the answer where nobody is known."""
         tenants = {item.arrival.tenant for item in settled}
         secrets = {tenant: await self.keyring.secret_of(tenant) for tenant in tenants}
-        people = [_identified(item, secrets[item.arrival.tenant]) for item in settled]
+        regions = {tenant: self.sections.of(tenant).phone_region for tenant in tenants}
+        people = [_identified(item, secrets[item.arrival.tenant], regions[item.arrival.tenant]) for item in settled]
         contents = [personal_content(item.arrival.submission) for item in settled]
         claims = [
             _claim(item, one) if content else None for item, one, content in zip(settled, people, contents, strict=True)
@@ -156,15 +186,11 @@ class Door:
         return found
 
 
-def _identified(settled: Settled, secret: bytes) -> Identified | None:
+def _identified(settled: Settled, secret: bytes, region: str | None) -> Identified | None:
     submission = settled.arrival.submission
     if not (submission.customer_id or submission.email or submission.phone):
         return None
-    return identified(secret, Identity(submission.customer_id, submission.email, submission.phone))
-
-
-def _source(arrival: Arrival) -> tuple[str, str]:
-    return arrival.tenant, arrival.source_name
+    return identified(secret, Identity(submission.customer_id, submission.email, submission.phone, region))
 
 
 def _claim(settled: Settled, one: Identified | None) -> Claim:

@@ -8,6 +8,7 @@ from services.chassis.metrics import ChassisMetric, Definition
 
 IntakeMetric = Literal[
     "nps_submissions_total",
+    "nps_answers_unmatched_total",
     "nps_webhook_calls_total",
     "nps_inbound_deleted_total",
     "nps_erasures_total",
@@ -19,6 +20,7 @@ AnyMetric = IntakeMetric | ChassisMetric
 
 INTAKE_METRICS: Final[tuple[Definition[IntakeMetric], ...]] = (
     Definition("nps_submissions_total", "counter", "answers that came in, by way and outcome", ("way", "outcome")),
+    Definition("nps_answers_unmatched_total", "counter", "answers of which nobody knows whose they are", ("channel",)),
     Definition("nps_webhook_calls_total", "counter", "calls of providers and CRMs", ("source", "outcome")),
     Definition("nps_inbound_deleted_total", "counter", "raw inbound records deleted after they were in", ("topic",)),
     Definition("nps_erasures_total", "counter", "persons forgotten"),

@@ -52,6 +52,7 @@ async def open_door(settings: IntakeSettings, business: Business, clock: Clock) 
             SourceRegister(service.database, clock),
             keyring,
             service.frame.publisher,
+            metrics,
         )
         yield Opened(service, keyring, door)
 

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
+from phonenumbers import SUPPORTED_REGIONS
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import NoDecode
 
@@ -152,6 +153,9 @@ class IntakeSection(Section):
     """Intake's part of a tenant in the business file."""
 
     segments: SegmentBound = SegmentBound()
+    phone_region: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")] | None = Field(
+        default=None, description="country whose telephone numbers come without its code, for example FI (ISO 3166)"
+    )
     inbound_topics: tuple[str, ...] = Field(
         default=("responses.*",), description="topics whose events may speak for this tenant; * stands for anything"
     )
@@ -164,6 +168,13 @@ class IntakeSection(Section):
     )
 
     forms: FormsSection = FormsSection()
+
+    @field_validator("phone_region")
+    @classmethod
+    def _has_telephones(cls, value: str | None) -> str | None:
+        if value is not None and value not in SUPPORTED_REGIONS:
+            raise ValueError(f"no telephone numbers are known of {value}")
+        return value
 
     def may_speak(self, topic: str) -> bool:
         """Whether events of an inbound topic may name this tenant."""

@@ -7,25 +7,34 @@ business's own word on who is who.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
+
+import idna
+import phonenumbers
 
 Kind = Literal["customer", "email", "phone"]
 
 SUBJECT_BYTES: Final = 16
 
+_DOT_ATOM: Final = re.compile(r"[^\s\x00-\x1f\"(),.:;<>@\[\]\\]+(?:\.[^\s\x00-\x1f\"(),.:;<>@\[\]\\]+)*")
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an answer says of who gave it, in clear."""
+    """What an answer says of who gave it, in clear.
+
+    A telephone number without a country code belongs to `phone_region` (ISO 3166, two letters), if one is given.
+    """
 
     customer_id: str | None = None
     email: str | None = None
     phone: str | None = None
+    phone_region: str | None = None
 
 
 class Identifier(NamedTuple):
@@ -49,21 +58,57 @@ class Identified:
 
 
 def normalised_email(email: str) -> str:
-    """The address with its domain in lower case. The local part is its owner's (RFC 5321 §2.4)."""
+    """The address in one form. Its domain is in lower case, and in ASCII where it is written in other letters.
+
+    The local part is its owner's, who may tell upper case from lower (RFC 5321 §2.4). Quotes that it does not need mean
+    nothing (§4.1.2); letters that can be composed are (RFC 6532 §3.1).
+    """
     local, _, domain = email.strip().rpartition("@")
-    return f"{local}@{domain.lower()}"
+    return f"{_local_part(local)}@{_domain(domain)}"
 
 
-def normalised_phone(phone: str) -> str:
-    """Digits with a leading plus, where the number is international; `00` is a plus."""
-    digits = re.sub(r"\D", "", phone)
-    international = phone.strip().startswith(("+", "00"))
-    return "+" + digits.removeprefix("00") if international else digits
+def _local_part(local: str) -> str:
+    if not local.isascii():
+        local = unicodedata.normalize("NFC", local)
+    if len(local) > 2 and local[0] == local[-1] == '"':
+        bare = re.sub(r"\\(.)", r"\1", local[1:-1])
+        return bare if _DOT_ATOM.fullmatch(bare) else local
+    return local
+
+
+def _domain(domain: str) -> str:
+    """Names of hosts that IDNA knows nothing of, underscores for example, are left as they are."""
+    folded = domain.rstrip(".").lower()
+    if folded.isascii():
+        return folded
+    try:
+        return idna.encode(folded, uts46=True).decode()
+    except idna.IDNAError:
+        return unicodedata.normalize("NFC", folded)
+
+
+def normalised_phone(phone: str, region: str | None = None) -> str:
+    """The number in E.164, `+` and digits. `00` is a plus.
+
+    Numbers no telephone could have, and those that name no country where no region is given, are their digits: what is
+    written in the same way is the same.
+    """
+    written = unicodedata.normalize("NFKC", phone).strip()
+    digits = re.sub(r"\D", "", written)
+    international = written.startswith(("+", "00"))
+    as_it_is = "+" + digits.removeprefix("00") if international else digits
+    try:
+        number = phonenumbers.parse("+" + written[2:] if written.startswith("00") else written, region)
+    except phonenumbers.NumberParseException:
+        return as_it_is
+    if not phonenumbers.is_possible_number(number):  # whether a range is in use changes with each release: not asked
+        return as_it_is
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def hashed(secret: bytes, kind: Kind, value: str) -> str:
     """HMAC-SHA-256 under the tenant's secret, 128 bits of it, kinds kept apart."""
-    return hmac.new(secret, f"{kind}:{value}".encode(), hashlib.sha256).digest()[:SUBJECT_BYTES].hex()
+    return hmac.digest(secret, f"{kind}:{value}".encode(), "sha256")[:SUBJECT_BYTES].hex()
 
 
 def identified(secret: bytes, identity: Identity) -> Identified | None:
@@ -73,8 +118,9 @@ def identified(secret: bytes, identity: Identity) -> Identified | None:
         found.append(Identifier(hashed(secret, "customer", identity.customer_id.strip()), "customer"))
     if identity.email:
         found.append(Identifier(hashed(secret, "email", normalised_email(identity.email)), "email"))
-    if identity.phone and normalised_phone(identity.phone):
-        found.append(Identifier(hashed(secret, "phone", normalised_phone(identity.phone)), "phone"))
+    phone = normalised_phone(identity.phone, identity.phone_region) if identity.phone else None
+    if phone:
+        found.append(Identifier(hashed(secret, "phone", phone), "phone"))
     return Identified(found[0].value, tuple(found)) if found else None
 
 

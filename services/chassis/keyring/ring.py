@@ -188,7 +188,7 @@ class Keyring:
         """Content under a key, bound to its tenant and owner."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         ciphertext = AESGCM(key.secret).encrypt(nonce, content, _bound_to(key.tenant, key.owner))
-        return Sealed(kid=key.kid, nonce=_base64(nonce), ciphertext=_base64(ciphertext))
+        return Sealed.of_sound({"kid": key.kid, "nonce": _base64(nonce), "ciphertext": _base64(ciphertext)})
 
     async def open(self, sealed: Sealed) -> bytes | Erased:
         """What is sealed, or Erased if its owner was.
@@ -296,7 +296,7 @@ class Keyring:
                 known_of = [claim.identified for claim in claims if claim.tenant == tenant and claim.identified]
                 await self._link(transaction, tenant, known_of)
             known = await self._stored(transaction, owners)
-            made = [self._new_key(*owner) for owner in owners if owner not in known]
+            made = self._new_keys(owner for owner in owners if owner not in known)
             if made:
                 await transaction.execute(KEYS.insert(), self._rows(made))
             known |= {(key.tenant, key.owner): key for key in made}
@@ -336,8 +336,11 @@ class Keyring:
         return found
 
     async def _link(self, transaction: Transaction, tenant: str, identities: Sequence[Identified]) -> None:
-        links = await self._links(transaction, tenant, values_of(identities))
-        for one in identities:
+        several = [one for one in identities if len(one.identifiers) > 1]
+        if not several:
+            return
+        links = await self._links(transaction, tenant, values_of(several))
+        for one in several:
             links.join(one)
         for person, others in links.merged:
             same = (LINKS.c.tenant == tenant) & LINKS.c.person.in_(others)
@@ -374,8 +377,13 @@ class Keyring:
             )
         return found
 
-    def _new_key(self, tenant: str, owner: str) -> Key:
-        return Key(secrets.token_hex(16), tenant, owner, secrets.token_bytes(KEY_BYTES))
+    def _new_keys(self, owners: Iterable[tuple[str, str]]) -> list[Key]:
+        """Random ids that begin alike, so that keys made together stand together in the index of ids."""
+        begins = secrets.token_hex(4)
+        return [
+            Key(begins + secrets.token_hex(12), tenant, owner, secrets.token_bytes(KEY_BYTES))
+            for tenant, owner in owners
+        ]
 
     def _rows(self, keys: Iterable[Key]) -> list[dict[str, object]]:
         now = self._clock.now()
@@ -418,7 +426,7 @@ def _bound_to(tenant: str, owner: str) -> bytes:
 
 
 def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
+    return binascii.b2a_base64(content, newline=False).decode()
 
 
 def _owner_of(letter_id: UUID) -> str:

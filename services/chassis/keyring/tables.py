@@ -25,6 +25,7 @@ KEYS: Final = Table(
     Column("kid", String(32), nullable=False, unique=True),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", Utc, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 ERASED: Final = Table(
@@ -43,6 +44,7 @@ BELONGINGS: Final = Table(
     Column("tenant", String(63), primary_key=True),
     Column("subject", String(32), primary_key=True),
     Column("owner", String(300), primary_key=True),
+    sqlite_with_rowid=False,
 )
 """Owners that are no person, and whose they are: erased with them."""
 
@@ -54,4 +56,5 @@ LINKS: Final = Table(
     Column("kind", String(8), nullable=False),
     Column("person", String(32), nullable=False),
     Index("links_by_person", "tenant", "person"),
+    sqlite_with_rowid=False,
 )

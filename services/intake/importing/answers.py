@@ -22,6 +22,7 @@ MOMENTS: Final = frozenset({"answered_at", "updated_at"})
 FLAGS: Final = frozenset({"callback_requested", "solicited", "test", "history"})
 INTEGERS: Final = frozenset({"score", "revision"})
 
+_POINTS: Final = {str(points): points for points in range(11)}
 _WHOLE: Final = frozenset(Submission.model_fields)
 _INTEGER: Final = re.compile(r"([+-]?[0-9]{1,18})(?:\.0+)?")  # programs that know no empty integers write 9.0
 
@@ -130,6 +131,8 @@ def _text(cell: Any) -> Any:  # a cell of any type; what cannot be text is left 
 
 
 def _integer(cell: Any) -> object:  # a cell of any type
+    if isinstance(cell, str) and cell in _POINTS:
+        return _POINTS[cell]
     text = _text(cell)
     found = _INTEGER.fullmatch(text) if isinstance(text, str) else None
     return int(found[1]) if found else text
@@ -157,12 +160,16 @@ def _channel(cell: Any) -> object:  # a cell of any type
 
 
 def _moment(name: str, date_order: str | None, cell: Any) -> object:  # a cell of any type
+    if isinstance(cell, str):
+        return _written_moment(name, date_order, cell)
     if isinstance(cell, datetime):
         return in_utc(cell) if cell == cell else None  # noqa: PLR0124 pandas has a time that is none
-    if isinstance(cell, date):
-        return from_day(cell)
-    text = _text(cell)
+    return from_day(cell) if isinstance(cell, date) else _text(cell)
+
+
+def _written_moment(name: str, date_order: str | None, cell: str) -> object:
+    text = cell.strip()
     try:
-        return (moment_of(text, date_order) or text) if isinstance(text, str) else text
+        return (moment_of(text, date_order) or text) if text else None
     except Ambiguous as error:
         raise Malformed.of(name, "day or month first? say --date-format dmy or mdy") from error

@@ -190,13 +190,14 @@ class Importer:
         tell(report, group.read, file.sheet.size())
 
     def _arrival(self, number: int, submission: Submission, now: datetime) -> Arrival:
+        what = self._what
         return Arrival(
-            submission=submission,
-            tenant=submission.tenant or self._what.tenant,
-            channel=submission.channel or CHANNEL,
-            received_at=now,
-            identity=f"file|{self._digest}|{number}",
-            history=not self._what.act,
+            submission,
+            submission.tenant or what.tenant,
+            submission.channel or CHANNEL,
+            now,
+            f"file|{self._digest}|{number}",
+            history=not what.act,
             traceparent=self._trace,
         )
 

@@ -42,9 +42,7 @@ def open_sheet(path: Path, name: str | None, encoding: str | None) -> Iterator[S
         elif suffix in XLSX:
             from services.intake.importing.xlsx_sheet import XlsxSheet  # noqa: PLC0415 slow to load
 
-            book = XlsxSheet(path, name)
-            stack.callback(book.close)
-            yield book
+            yield XlsxSheet(stack.enter_context(path.open("rb")), name)
         else:
             raw = stack.enter_context(path.open("rb"))
             yield NdjsonSheet(path, raw) if suffix in NDJSON else CsvSheet(path, raw, encoding)

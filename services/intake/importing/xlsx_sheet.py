@@ -7,8 +7,7 @@ that would expand without end is refused by defusedxml, which openpyxl uses wher
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
 
@@ -19,7 +18,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from schemas.malformed import Malformed
 from services.intake.importing.rows import Entry
 
-TEXTS: Final = "xl/sharedStrings.xml"
+TEXTS: Final = "sharedstrings.xml"
 MOST_TEXT_BYTES: Final = 64 * 1024 * 1024
 
 _BROKEN: Final = (BadZipFile, InvalidFileException, DefusedXmlException, ParseError, KeyError, ValueError, OSError)
@@ -28,19 +27,17 @@ _BROKEN: Final = (BadZipFile, InvalidFileException, DefusedXmlException, ParseEr
 class XlsxSheet:
     """One open sheet of a workbook."""
 
-    def __init__(self, path: Path, name: str | None) -> None:
+    def __init__(self, raw: BinaryIO, name: str | None) -> None:
         """Reads the header, the first row that is not blank.
 
         Raises:
             Malformed: if it is no workbook, has no such sheet, or holds more text than is read at once.
         """
+        _check_texts(raw)
         try:
-            texts = _bytes_of_text(path)
-            self._book = load_workbook(path, read_only=True, data_only=True)
+            self._book = load_workbook(raw, read_only=True, data_only=True)
         except _BROKEN as error:
             raise Malformed.of("file", f"no XLSX: {type(error).__name__}") from error
-        if texts > MOST_TEXT_BYTES:
-            raise Malformed.of("file", f"{texts // 2**20} MiB of text: save it as CSV, which is read line by line")
         titles = self._book.sheetnames
         if name is not None and name not in titles:
             raise Malformed.of("sheet", f"none of this name; there is {', '.join(titles)}")
@@ -72,10 +69,6 @@ class XlsxSheet:
         """Rows of the sheet; 0 if it does not say."""
         return self._size
 
-    def close(self) -> None:
-        """Closes the workbook."""
-        self._book.close()
-
     def _header(self) -> list[str]:
         try:
             found = next((cells for _, cells in self._cells if any(cells)), ())
@@ -89,6 +82,11 @@ class XlsxSheet:
         return columns
 
 
-def _bytes_of_text(path: Path) -> int:
-    with ZipFile(path) as parts:
-        return parts.getinfo(TEXTS).file_size if TEXTS in parts.namelist() else 0
+def _check_texts(raw: BinaryIO) -> None:
+    try:
+        with ZipFile(raw) as parts:
+            size = sum(part.file_size for part in parts.infolist() if part.filename.lower().endswith(TEXTS))
+    except _BROKEN as error:
+        raise Malformed.of("file", f"no XLSX: {type(error).__name__}") from error
+    if size > MOST_TEXT_BYTES:
+        raise Malformed.of("file", f"{size // 2**20} MiB of text: save it as CSV, which is read line by line")

@@ -54,6 +54,26 @@ async def test_what_is_published_is_there_with_key_and_headers(frame: Frame) -> 
     assert 'nps_published_total{topic="words"} 2.0' in frame.metrics.render().decode()
 
 
+async def test_many_at_once_are_all_there_each_partition_in_order(frame: Frame) -> None:
+    sent = [word(f"{number:05} " + "x" * 700, f"key-{number % 50}") for number in range(3_000)]
+    await asyncio.gather(frame.publisher.publish(sent), frame.publisher.publish([word("beside")]))
+    async with reading(frame.kafka, "words") as reader:
+        found = [raw for raw in await reader.to_end() if raw.value != b"beside"]
+    expected: dict[int, list[bytes | None]] = {}
+    for record in sent:
+        expected.setdefault(partition_of(record.meets_by, PARTITIONS), []).append(record.value)
+    assert {number: [raw.value for raw in found if raw.partition == number] for number in expected} == expected
+    assert {raw.headers for raw in found} == {(TRACE,)}
+    assert 'nps_published_total{topic="words"} 3001.0' in frame.metrics.render().decode()
+
+
+async def test_of_many_none_is_sent_if_one_is_larger_than_kafka_takes(frame: Frame) -> None:
+    with pytest.raises(Malformed, match="larger than Kafka takes"):
+        await frame.publisher.publish([*[word("small")] * 200, word("x" * 1_000_000)])
+    await frame.publisher.publish([word("after")] * 200)
+    assert await words(frame, at_least=200) == [b"after"] * 200
+
+
 async def test_records_lie_where_their_key_meets(frame: Frame) -> None:
     await frame.publisher.publish([word(f"{number}", f"key-{number}") for number in range(50)])
     await frame.publisher.publish([word(f"other-{number}", f"x-{number}", meets_by="key-1") for number in range(8)])

@@ -83,6 +83,17 @@ def test_nothing_in_clear_is_left_in_a_hash() -> None:
         (" robin@example.org ", "robin@example.org", True),
         ("Robin@example.org", "robin@example.org", False),
         ("robin+nps@example.org", "robin@example.org", False),
+        ("robin@example.org.", "robin@example.org", True),
+        ("robin@bücher.example", "robin@xn--bcher-kva.example", True),
+        ("robin@BÜCHER.example", "robin@bücher.example", True),
+        ("robin@bu\u0308cher.example", "robin@bücher.example", True),
+        ("robin@例え。jp", "robin@例え.jp", True),
+        ("rene\u0301@example.org", "ren\u00e9@example.org", True),
+        ('"robin"@example.org', "robin@example.org", True),
+        ('"ro\\bin"@example.org', "robin@example.org", True),
+        ('"robin the bird"@example.org', "robinthebird@example.org", False),
+        ("robin@-._.example", "robin@-._.EXAMPLE", True),
+        ("robin@ä_b.example", "robin@ä_b.example", True),
     ],
 )
 def test_of_an_address_only_the_domain_is_in_any_case(one: str, other: str, *, same: bool) -> None:
@@ -100,6 +111,43 @@ def test_of_an_address_only_the_domain_is_in_any_case(one: str, other: str, *, s
 )
 def test_numbers_are_the_same_however_they_are_written(phone: str, normal: str) -> None:
     assert normalised_phone(phone) == normal
+
+
+@pytest.mark.parametrize(
+    ("phone", "region", "normal"),
+    [
+        ("040 555 0100", "FI", "+358405550100"),
+        ("+358 (0)40 555 0100", None, "+358405550100"),
+        ("(201) 555-0123", "US", "+12015550123"),
+        ("011 358 40 555 0100", "US", "+358405550100"),
+        ("00358 40 555 0100", "US", "+358405550100"),
+        ("+358 40 555 0100", "US", "+358405550100"),
+        ("+358 40 555 0100 ext. 12", "FI", "+358405550100"),
+        ("\uff10\uff14\uff10 555 0100", "FI", "+358405550100"),  # full-width digits
+        ("12", "FI", "12"),
+        ("+1 2", None, "+12"),
+        ("n/a", "FI", ""),
+    ],
+)
+def test_a_number_is_in_e164_by_the_region_it_is_dialled_in(phone: str, region: str | None, normal: str) -> None:
+    assert normalised_phone(phone, region) == normal
+
+
+@given(st.text(max_size=40), st.sampled_from([None, "FI", "US", "CN"]))
+def test_whatever_stands_for_a_number_it_has_one_form_that_stays(phone: str, region: str | None) -> None:
+    once = normalised_phone(phone, region)
+    assert normalised_phone(once, region) == once
+
+
+@given(st.emails())
+def test_an_address_has_one_form_that_stays(email: str) -> None:
+    once = normalised_email(email)
+    assert normalised_email(once) == once
+
+
+def test_the_region_makes_one_person_of_two_ways_to_write_a_number() -> None:
+    here = identified(SECRET, Identity(phone="040 555 0100", phone_region="FI"))
+    assert here == identified(SECRET, Identity(phone="+358405550100"))
 
 
 def test_identities_that_share_an_address_are_one_person() -> None:

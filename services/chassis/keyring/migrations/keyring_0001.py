@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("kid", sa.String(32), nullable=False, unique=True),
         sa.Column("wrapped", sa.LargeBinary, nullable=False),
         sa.Column("created_at", Utc, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "erased",
@@ -41,6 +42,7 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(63), primary_key=True),
         sa.Column("subject", sa.String(32), primary_key=True),
         sa.Column("owner", sa.String(300), primary_key=True),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "links",
@@ -48,6 +50,7 @@ def upgrade() -> None:
         sa.Column("identifier", sa.String(32), primary_key=True),
         sa.Column("kind", sa.String(8), nullable=False),
         sa.Column("person", sa.String(32), nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("links_by_person", "links", ["tenant", "person"])
 

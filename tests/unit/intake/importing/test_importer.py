@@ -16,9 +16,10 @@ from schemas.response import Response, Submission
 from services.chassis.failures import Transient
 from services.intake.domain import Arrival
 from services.intake.door import Prepared
-from services.intake.importing import Import, Importer, Report
+from services.intake.importing import Import, Importer, Report, Wishes, importer
 from services.intake.sql_imports import Reached
 from tests.support.clocks import ManualClock
+from tests.support.sheets import write
 
 
 @dataclass
@@ -174,3 +175,101 @@ async def test_bytes_that_are_no_text_are_rejected_and_shown(desk: Desk) -> None
 async def test_a_clean_import_leaves_no_reject_file(desk: Desk) -> None:
     report = await desk.take("old.csv", "score\n9\n")
     assert (report.accepted, report.rejects, list(desk.folder.iterdir())) == (1, None, [desk.folder / "old.csv"])
+
+
+async def test_an_import_that_was_cut_short_goes_on_where_it_stopped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "ROWS_AT_ONCE", 2)
+    desk.door.room = 3
+    content = "response_id,score\na,1\nb,eleven\nc,3\nd,4\ne,5\nf,twelve\n"
+    with pytest.raises(Transient):
+        await desk.take("old.csv", content)
+    assert desk.scores == [1, 3, 4]
+    desk.door.room = 100
+    report = await desk.again("old.csv")
+    assert desk.scores == [1, 3, 4, 5]
+    assert (report.rows, report.accepted, report.rejected, report.resumed_at) == (6, 4, 2, 4)
+    assert [line.split(",")[0] for line in desk.rejects("old.rejected.csv").splitlines()] == ["line", "3", "7"]
+
+
+async def test_what_was_under_way_comes_again_with_the_same_id(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer, "ROWS_AT_ONCE", 2)
+    await desk.take("old.csv", "score\n1\n2\n3\n4\n5\n")
+    first = {arrival.submission.score: arrival.response_id for arrival in desk.door.admitted}
+    desk.door = FakeDoor(room=3)
+    with pytest.raises(Transient):
+        await desk.again("old.csv")
+    desk.door.room = 100
+    await desk.again("old.csv")
+    assert {arrival.submission.score: arrival.response_id for arrival in desk.door.admitted} == first
+
+
+async def test_a_file_that_changed_or_is_read_otherwise_begins_anew(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "ROWS_AT_ONCE", 1)
+    desk.door.room = 2
+    with pytest.raises(Transient):
+        await desk.take("old.csv", "score,Land\n1,FI\n2,SE\n3,NO\n")
+    desk.door.room = 100
+    assert (await desk.again("old.csv", wishes=Wishes(segments=("Land",)))).resumed_at == 0
+    assert (await desk.take("old.csv", "score,Land\n1,FI\n2,SE\n3,DK\n")).resumed_at == 0
+
+
+async def test_once_it_is_done_nothing_is_remembered(desk: Desk) -> None:
+    await desk.take("old.csv", "score\n1\n")
+    assert desk.places.known == {}
+
+
+@pytest.mark.parametrize("name", ["old.csv", "old.ndjson", "old.parquet", "old.xlsx"])
+async def test_whatever_the_format_it_is_history_and_a_bad_row_is_told_with_its_line(desk: Desk, name: str) -> None:
+    rows = [("a", 9, "jane@example.org", "fine"), ("b", 11, None, None), ("c", 0, None, "ž")]
+    write(desk.folder / name, ("response_id", "NPS", "E-mail", "Verbatim"), rows)
+    report = await desk.again(name)
+    assert (report.accepted, report.rejected, desk.scores) == (2, 1, [9, 0])
+    assert all(arrival.history for arrival in desk.door.admitted)
+    assert (desk.answers[0].email, desk.answers[1].comment) == ("jane@example.org", "ž")
+    assert report.reasons == {"score: input should be less than or equal to 10": 1}
+    assert report.rejects is not None
+    assert report.rejects.suffix == (".ndjson" if name.endswith("ndjson") else ".csv")
+    again = report.rejects.with_name("mended" + report.rejects.suffix)
+    again.write_text(report.rejects.read_text().replace("11", "10"))
+    assert ((await desk.again(again.name)).accepted, desk.scores) == (1, [9, 0, 10])
+
+
+async def test_a_dry_run_says_what_would_be_and_writes_nothing(desk: Desk) -> None:
+    report = await desk.take("old.csv", "score\n9\n12\n13\nx\n", dry_run=True)
+    assert (report.accepted, report.rejected, report.rejects) == (1, 3, None)
+    assert report.reasons.most_common(1) == [("score: input should be less than or equal to 10", 2)]
+    assert list(desk.folder.iterdir()) == [desk.folder / "old.csv"]
+
+
+async def test_without_a_score_nothing_is_imported(desk: Desk) -> None:
+    with pytest.raises(Malformed, match="say --map COLUMN=score"):
+        await desk.take("old.csv", "Stars,E-mail\n5,a@example.org\n")
+
+
+async def test_columns_nobody_asked_for_are_left_out(desk: Desk) -> None:
+    content = "NPS;Země;Plan;Secret\n9;Česko;pro;x\n"
+    wishes = Wishes({"Země": "segment.country"}, segments=("Plan",), attributes=())
+    await desk.take("old.csv", content, wishes=wishes)
+    assert desk.answers[0].segments == {"country": "Česko", "plan": "pro"}
+    assert not desk.answers[0].attributes
+
+
+async def test_a_column_can_be_kept_with_the_person(desk: Desk) -> None:
+    await desk.take("old.csv", "NPS,First name\n9,Jane\n", wishes=Wishes(attributes=("First name",)))
+    assert desk.answers[0].attributes == {"First name": "Jane"}
+
+
+async def test_keys_that_come_up_late_in_ndjson_stand_where_they_are(desk: Desk) -> None:
+    lines = ['{"score": 1}'] * 150 + ['{"score": 2, "comment": "late"}', '{"score": 3, "colour": "red"}']
+    report = await desk.take("old.ndjson", "\n".join(lines))
+    assert (desk.answers[-1].comment, report.rejected) == ("late", 1)
+    assert report.reasons == {"colour: unknown field": 1}
+
+
+async def test_channels_have_the_form_of_their_names(desk: Desk) -> None:
+    await desk.take("old.csv", "score,Channel\n9,In-App\n9,E-mail \n9,sms\n")
+    assert [answer.channel for answer in desk.answers] == ["in_app", "e_mail", "sms"]
