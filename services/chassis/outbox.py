@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -91,7 +92,7 @@ class Outbox:
 
     def _signed(self, record: Outgoing, number: int) -> Outgoing:
         ours = ((DATABASE_HEADER, self._database_id.encode()), (NUMBER_HEADER, str(number).encode()))
-        return record._replace(headers=(*record.headers, *ours))
+        return replace(record, headers=(*record.headers, *ours))
 
 
 async def publish_own(database: Database, publisher: Publisher, rows: Sequence[Numbered]) -> bool:

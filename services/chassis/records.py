@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from schemas import cloudevents
 from schemas.contract import Contract
@@ -74,7 +74,8 @@ class Received(Generic[T]):
     payload: T
 
 
-class Outgoing(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Outgoing:
     """A record to be published: the topic's catalogue name, and the key its partition is chosen by."""
 
     topic: str
