@@ -206,7 +206,7 @@ def fake_intake(folder: Path, kit: Kit | None = None) -> FakeIntake:
     metrics = Metrics(CHASSIS_METRICS, INTAKE_METRICS)
     frame = Frame("intake", settings, clock, Health(clock), metrics, Kafka(settings), cast("Any", publisher))
     segments, sources = cast("Any", FakeSegments()), cast("Any", FakeSources())
-    door = Door(business.sections("intake", IntakeSection), segments, sources, keyring, frame.publisher)
+    door = Door(business.sections("intake", IntakeSection), segments, sources, keyring, frame.publisher, metrics)
     api = Api(
         frame,
         door,

@@ -57,7 +57,7 @@ def behind(monkeypatch: pytest.MonkeyPatch) -> Behind:
 
 def door() -> GatheringDoor:
     nothing = cast("Any", None)
-    return GatheringDoor(nothing, nothing, nothing, nothing, nothing)
+    return GatheringDoor(nothing, nothing, nothing, nothing, nothing, nothing)
 
 
 async def told(door: Door, *identities: str) -> list[str]:
