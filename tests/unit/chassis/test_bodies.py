@@ -84,7 +84,9 @@ def test_of_a_bomb_no_more_is_unpacked_than_the_limit_and_a_piece(monkeypatch: p
 
 
 @pytest.mark.parametrize(
-    "body", [b"no gzip", gzip.compress(b"x" * 5_000)[:-9], gzip.compress(b"cut")[:4], gzip.compress(b"x") + b"junk"]
+    "body",
+    [b"no gzip", gzip.compress(b"x" * 5_000)[:-9], gzip.compress(b"cut")[:4], gzip.compress(b"x") + b"junk"],
+    ids=["no gzip", "its end cut off", "its beginning alone", "junk behind it"],
 )
 async def test_what_does_not_unpack_is_a_problem(body: bytes) -> None:
     told = await sent(body, "gzip")
