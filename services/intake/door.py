@@ -108,10 +108,9 @@ class Door:
     async def identify(self, tenant: str, identity: Identity) -> Identified | None:
         """Hashes of an identity as this tenant's answers have them; none if nothing is known of it.
 
-        Raises:
-            Malformed: if no such tenant is in the business file.
+        A tenant that is no longer in the business file is no reason to refuse somebody's word.
         """
-        region = self.sections.of(tenant).phone_region
+        region = self.sections.of(tenant).phone_region if self.sections.knows(tenant) else None
         return await self.keyring.identify(tenant, replace(identity, phone_region=region))
 
     async def _settle(self, arrivals: Sequence[Arrival]) -> list[Settled | Malformed]:
