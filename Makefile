@@ -8,7 +8,7 @@ DEVELOPS := $(VENV)/.develops
 PYTEST := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down install check format lint types unit test chaos bench-scoring contracts locks clean
+.PHONY: help run demo up down install check format lint types unit test chaos bench bench-intake bench-scoring contracts locks clean
 
 help: ## list what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,6 +68,11 @@ test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests
 
 chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers
 	$(PYTEST) tests/chaos
+
+bench: bench-intake bench-scoring ## both
+
+bench-intake: $(DEVELOPS) ## how fast answers come in, against a bare route on the same Kafka
+	$(BIN)/python -m tests.bench.intake
 
 bench-scoring: $(DEVELOPS) ## how fast and large the tally is, as ratios; QUICK=1 takes minutes
 	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.scoring
