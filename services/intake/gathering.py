@@ -46,12 +46,20 @@ class _Waiting:
             self.results.set_result(results)
 
 
+@dataclass(slots=True)
+class _Queue:
+    """Who waits, and how many groups are on their way."""
+
+    waiting: deque[_Waiting] = field(default_factory=deque)
+    under_way: int = 0
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True)
 class GatheringDoor(Door):
     """The door for many who come one by one."""
 
-    _waiting: deque[_Waiting] = field(default_factory=deque)
-    _groups: set[asyncio.Task[None]] = field(default_factory=set)
+    _queue: _Queue = field(default_factory=_Queue)
 
     @classmethod
     def before(cls, door: Door) -> GatheringDoor:
@@ -63,23 +71,29 @@ class GatheringDoor(Door):
         if not arrivals:
             return []
         one = _Waiting(arrivals, now, asyncio.get_running_loop().create_future())
-        self._waiting.append(one)
-        if len(self._groups) < GROUPS_AT_ONCE:
-            group = asyncio.create_task(self._work())
-            self._groups.add(group)
-            group.add_done_callback(self._groups.discard)
+        self._queue.waiting.append(one)
+        if self._queue.under_way < GROUPS_AT_ONCE:
+            self._queue.under_way += 1
+            task = asyncio.create_task(self._work())
+            self._queue.tasks.add(task)
+            task.add_done_callback(self._queue.tasks.discard)
         return await one.results
 
     async def _work(self) -> None:
-        while self._waiting:
-            await self._let_in(self._next())
+        try:
+            while self._queue.waiting:
+                await self._let_in(self._next())
+        finally:
+            # at once, and not when the task is found done: somebody may come in between
+            self._queue.under_way -= 1
 
     def _next(self) -> list[_Waiting]:
-        group = [self._waiting.popleft()]
+        waiting = self._queue.waiting
+        group = [waiting.popleft()]
         size = len(group[0].arrivals)
-        while self._waiting and size + len(self._waiting[0].arrivals) <= MOST_AT_ONCE:
-            size += len(self._waiting[0].arrivals)
-            group.append(self._waiting.popleft())
+        while waiting and size + len(waiting[0].arrivals) <= MOST_AT_ONCE:
+            size += len(waiting[0].arrivals)
+            group.append(waiting.popleft())
         return group
 
     async def _let_in(self, group: list[_Waiting]) -> None:

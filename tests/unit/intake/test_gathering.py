@@ -123,3 +123,14 @@ async def test_who_goes_away_leaves_the_others_as_they_are(behind: Behind) -> No
 async def test_nothing_is_let_in_at_once(behind: Behind) -> None:
     assert await door().admit([], NOW) == []
     assert behind.groups == []
+
+
+async def test_who_comes_again_at_once_is_let_in_again(behind: Behind) -> None:
+    subject = door()
+    behind.open.set()
+
+    async def comes_again(name: str) -> int:
+        return len([await told(subject, f"{name}{time}") for time in range(5)])
+
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(*(comes_again(name) for name in "abc")) == [5, 5, 5]
