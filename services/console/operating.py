@@ -62,10 +62,10 @@ def create_key(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key. It is shown once and stored as a hash. Without --scope it may do all but mark history."""
-    from services.intake.sql_keys import USUAL, Terms  # noqa: PLC0415 each command loads what it needs
+    """Make a key. It is shown once and stored as a hash. Without --scope it may do all of it."""
+    from services.intake.sql_keys import SCOPES, Terms  # noqa: PLC0415 each command loads what it needs
 
-    terms = Terms(scope or USUAL, timedelta(days=days) if days else None)
+    terms = Terms(scope or SCOPES, timedelta(days=days) if days else None)
     key, token = _of("intake", "create_key", tenant, name, terms)
     if as_json:
         show_json(_key_told(key) | {"key": token})

@@ -25,7 +25,6 @@ Scope = Literal["responses:write", "responses:history", "consents:write", "conve
 """What a key is good for: to send answers, to mark them as belonging to the past, to note what people allow, to ask."""
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
-USUAL: Final[tuple[Scope, ...]] = ("responses:write", "consents:write", "conversations:write")
 
 REMEMBERED_FOR: Final = timedelta(seconds=2)
 """Of the five within which a revoked key is refused; the rest is for a database that is busy."""
@@ -54,7 +53,7 @@ class ApiKey:
 class Terms:
     """What a key is made for; without `lasts` it holds until it is revoked."""
 
-    scopes: Collection[str] = USUAL
+    scopes: Collection[str] = SCOPES
     lasts: timedelta | None = None
 
 

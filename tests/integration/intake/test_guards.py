@@ -101,9 +101,9 @@ async def test_a_key_that_is_remembered_costs_no_look_into_the_database(
 
 
 async def test_only_a_key_for_it_may_mark_answers_as_history(client: AsyncClient, world: World) -> None:
-    _, usual = await new_key(world)
+    _, sending = await new_key(world, "responses:write")
     _, importing = await new_key(world, "responses:write", "responses:history")
-    refused = await post(client, usual, {**ANSWER, "history": True})
+    refused = await post(client, sending, {**ANSWER, "history": True})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "history")
     assert (await post(client, importing, {**ANSWER, "history": True})).status_code == 202
 
