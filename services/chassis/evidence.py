@@ -36,7 +36,7 @@ async def check_not_restored(kafka: Kafka, database: Database, database_id: str,
         await reader.assign(outputs, tail=TAIL)
         published = await _last_numbers(reader)
     async with database.read() as transaction:
-        ours = await last_number(transaction, OUTBOX)
+        ours = await transaction.run_sync(last_number, OUTBOX)
         read = (await transaction.execute(select(func.count()).select_from(POSITIONS))).scalar_one()
     if published and not ours and not read:
         raise Halt("Kafka holds what we published, and the database is empty: it was lost. Run `nps recover`")

@@ -27,7 +27,7 @@ MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024
 METADATA_MS: Final = 5_000
 LINGER_MS: Final = 2
 # of one partition in one request; aiokafka sends no second before the first is acknowledged
-BATCH_BYTES: Final = 256 * 1024
+BATCH_BYTES: Final = 1_000_000
 # an empty fetch holds up whatever is assigned next, and readers are often assigned anew
 READER_WAIT_MS: Final = 100
 START_ENDS_WITHIN_S: Final = 5.0

@@ -43,7 +43,7 @@ class Lease:
             if held.rowcount:
                 return True
             row = {"name": self._name, "holder": self._holder, "until": until}
-            return bool(await insert_or_ignore(transaction, LEASES, [row]))
+            return bool(await transaction.run_sync(insert_or_ignore, LEASES, [row]))
 
     async def release(self) -> None:
         """Lets go, so that another need not wait for the end."""

@@ -7,6 +7,7 @@ import errno
 import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from services.chassis.web import server_for
 
 VERSION: Final = version("nps-loop")
 COLLECT_AFTER: Final = (100_000, 20, 100)
+TURN_S: Final = 0.001
 DRAINED_WITHIN: Final = timedelta(seconds=20)
 WAIT_FOR_KAFKA: Final = timedelta(seconds=1)
 
@@ -60,13 +62,15 @@ def bind(settings: ServiceSettings) -> socket.socket:
     return listening
 
 
-def collect_less_often() -> None:
-    """Has the garbage collector look for cycles once for every batch or so.
+def tune_interpreter() -> None:
+    """Has the garbage collector look for cycles once for every batch or so, and threads take turns sooner.
 
     A batch makes tens of thousands of objects that are gone after it. Looked through every 700, they took a fifth of
-    the time of a tally (measured).
+    the time of a tally (measured). A transaction in a thread gives way at each row it writes: with Python's own turns
+    of five milliseconds the slowest of a hundred requests took a third longer.
     """
     gc.set_threshold(*COLLECT_AFTER)
+    sys.setswitchinterval(TURN_S)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -128,7 +132,7 @@ async def run(settings: ServiceSettings, opening: AbstractAsyncContextManager[As
     Raises:
         Halt: if it must not go on; the message says why.
     """
-    collect_less_often()
+    tune_interpreter()
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(bind(settings))

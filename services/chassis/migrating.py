@@ -37,7 +37,7 @@ async def migrate(database: Database, clock: Clock, *packages: str) -> str:
     folders = [_HERE / "versions", *(_folder_of(package) for package in packages)]
     turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
     async with turn, database.begin() as transaction:
-        await lock(transaction, ["migrations"])
+        await transaction.run_sync(lock, ["migrations"])
         await transaction.run_sync(_upgrade, folders)
         known = (await transaction.execute(select(IDENTITY.c.database_id))).scalar_one_or_none()
         if known is None:

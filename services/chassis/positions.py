@@ -69,5 +69,7 @@ class Positions:
             )
             .values(next_offset=end)
         )
-        if moved.rowcount == 0 and not await insert_or_ignore(transaction, POSITIONS, [key | {"next_offset": end}]):
+        if moved.rowcount == 0 and not await transaction.run_sync(
+            insert_or_ignore, POSITIONS, [key | {"next_offset": end}]
+        ):
             raise Fenced(f"{topic}[{number}] has moved from {start}")

@@ -36,7 +36,7 @@ PATIENCE: Final = timedelta(seconds=10)
 # numbers it gives to records have moved on.
 LARGEST_RECORD: Final = 1_000_000
 RECORD_OVERHEAD: Final = 1_000
-MANY: Final = 100
+MANY: Final = 10
 """From so many records on they are put into batches here: a call for each would take longer than all else."""
 
 
@@ -107,41 +107,46 @@ class Publisher:
     async def _send_together(self, records: Sequence[Outgoing]) -> list[asyncio.Future[object]]:
         """One acknowledgement a batch; each partition has its records in order."""
         names = {record.topic for record in records}
-        numbers = {name: await _partitions(self._producer, self._kafka.topic(name)) for name in names}
-        batches = _Batches(self._producer)
-        for record in records:
-            batches.add(record, partition_of(record.meets_by, numbers[record.topic]))
+        batches = []
+        for name in sorted(names):
+            topic = self._kafka.topic(name)
+            some = _Batches(self._producer, await _partitions(self._producer, topic))
+            for record in records:
+                if record.topic == name:
+                    some.add(record)
+            batches.append((topic, some))
         return [
-            asyncio.ensure_future(await self._producer.send_batch(batch, self._kafka.topic(name), partition=number))
-            for (name, number), batch in batches.full()
+            asyncio.ensure_future(await self._producer.send_batch(batch, topic, partition=number))
+            for topic, some in batches
+            for number, batch in some.full()
         ]
 
 
 class _Batches:
-    """Records in batches by topic and partition."""
+    """Records of one topic in batches by partition."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
+    def __init__(self, producer: AIOKafkaProducer, partitions: int) -> None:
         self._producer = producer
-        self._batches: dict[tuple[str, int], list[BatchBuilder]] = {}
+        self._batches: list[list[BatchBuilder]] = [[] for _ in range(partitions)]
 
-    def add(self, record: Outgoing, number: int) -> None:
+    def add(self, record: Outgoing) -> None:
         """After those that are there, in a new batch if there is no room.
 
         Raises:
             Malformed: if the record is larger than Kafka takes.
         """
-        batches = self._batches.setdefault((record.topic, number), [])
+        batches = self._batches[partition_of(record.meets_by, len(self._batches))]
         if not batches or not _append(batches[-1], record):
             batches.append(self._producer.create_batch())
             _append(batches[-1], record)
 
-    def full(self) -> Iterator[tuple[tuple[str, int], BatchBuilder]]:
+    def full(self) -> Iterator[tuple[int, BatchBuilder]]:
         """The first of every partition, then the second: the next of a partition waits for the one before."""
-        for turn in zip_longest(*([(place, each) for each in some] for place, some in self._batches.items())):
-            for one in turn:
-                if one is not None:
-                    one[1].close()
-                    yield one
+        for turn in zip_longest(*self._batches):
+            for number, batch in enumerate(turn):
+                if batch is not None:
+                    batch.close()
+                    yield number, batch
 
 
 def _append(batch: BatchBuilder, record: Outgoing) -> bool:

@@ -7,13 +7,16 @@ of it. What differs between the two stands in `sql_dialect.py`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from sqlalchemy import Connection, DateTime, Dialect, event, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -29,9 +32,14 @@ POOL_SIZE: Final = 5
 # several commits wrote goes into the database file together
 CACHE_KIB: Final = 16 * 1024
 CHECKPOINT_PAGES: Final = 4_000
+# where a thread of its own does it meanwhile: of 16,000 pages at once a commit would take a third of a second
+CHECKPOINT_PAGES_AT_LAST: Final = 64_000
+CHECKPOINT_EVERY_S: Final = 2.0
 READ_ONLY: Final = "nps_read_only"
 NOT_NOW: Final = ("08", "40", "53", "55P03", "57P")
 """SQLSTATE: no connection, rolled back to let another go on, out of something, locked, shutting down or starting."""
+
+V = TypeVar("V")
 
 Transaction = AsyncConnection
 """A connection inside a transaction: what handlers are given."""
@@ -63,8 +71,9 @@ class Utc(TypeDecorator[datetime]):
 class Database:
     """One database and its connections."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, thread: _Thread | None = None) -> None:
         self.engine: Final = engine
+        self._thread: Final = thread
         # In one process writers queue here rather than poll SQLite's lock, which is neither fair nor quick.
         self._writer: Final = asyncio.Lock() if engine.dialect.name == "sqlite" else None
         # Of a file nothing but SQLite's own errors is about the database; of a server everything the network says is.
@@ -95,6 +104,19 @@ class Database:
                 async with connection.begin():
                     yield connection
 
+    async def in_one_go(self, work: Callable[[Connection], V]) -> V:
+        """What `begin` does, for work that awaits nothing else: on SQLite a thread does all of it in one go.
+
+        Raises:
+            Transient: if the database cannot be reached or stays locked.
+        """
+        if self._thread is None:
+            async with self.begin() as transaction:
+                return await transaction.run_sync(work)
+        async with self._writer or nullcontext():
+            with self._translated:
+                return await self._thread.do(work)
+
     async def probe(self) -> None:
         """Whether the database answers and takes writes.
 
@@ -103,6 +125,44 @@ class Database:
         """
         async with self.begin() as transaction:
             await transaction.execute(text("SELECT 1"))
+
+
+class _Thread:
+    """A connection to SQLite in a thread of its own: elsewhere each statement is four calls of one.
+
+    Work that was begun is done to its end, whether or not somebody still waits for it. What it wrote goes from the log
+    into the file on another thread, so that no commit waits for that.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._executor = ThreadPoolExecutor(1, "sqlite")
+        self._checkpoints = ThreadPoolExecutor(1, "sqlite-checkpoint")
+        self._checkpointed_at = time.monotonic()
+
+    async def do(self, work: Callable[[Connection], V]) -> V:
+        """One transaction."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._do, work)
+
+    def close(self) -> None:
+        """Once what was begun is done."""
+        self._executor.shutdown()
+        self._checkpoints.shutdown()
+        self._engine.dispose()
+
+    def _do(self, work: Callable[[Connection], V]) -> V:
+        with self._engine.begin() as connection:
+            done = work(connection)
+        if time.monotonic() - self._checkpointed_at > CHECKPOINT_EVERY_S:
+            self._checkpointed_at = float("inf")
+            self._checkpoints.submit(self._checkpoint)
+        return done
+
+    def _checkpoint(self) -> None:
+        # where it fails a commit does it in the end, and says why it cannot
+        with suppress(sqlite3.Error), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._checkpointed_at = time.monotonic()
 
 
 class _Translated:
@@ -136,20 +196,26 @@ async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Dat
 
     Errors never quote the values of a statement: they end in logs.
     """
+    thread = None
     if url.startswith("sqlite"):
         engine = create_async_engine(url, pool_size=POOL_SIZE, hide_parameters=True)
-        _prepare_sqlite(engine, durable=durable)
+        _prepare_sqlite(engine.sync_engine, CHECKPOINT_PAGES, durable=durable)
+        beside = create_engine(url.replace("+aiosqlite", ""), pool_size=2, hide_parameters=True)
+        _prepare_sqlite(beside, CHECKPOINT_PAGES_AT_LAST, durable=durable)
+        thread = _Thread(beside)
     else:
         engine = create_async_engine(
             url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True, hide_parameters=True
         )
     try:
-        yield Database(engine)
+        yield Database(engine, thread)
     finally:
+        if thread:
+            thread.close()
         await engine.dispose()
 
 
-def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
+def _prepare_sqlite(engine: Engine, checkpoint_pages: int, *, durable: bool) -> None:
     pragmas = [
         f"busy_timeout={BUSY_TIMEOUT_MS}",
         "journal_mode=WAL",
@@ -157,7 +223,7 @@ def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
         f"synchronous={'FULL' if durable else 'NORMAL'}",
         f"secure_delete={'ON' if durable else 'FAST'}",
         f"cache_size=-{CACHE_KIB}",
-        f"wal_autocheckpoint={CHECKPOINT_PAGES}",
+        f"wal_autocheckpoint={checkpoint_pages}",
     ]
 
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -167,10 +233,10 @@ def _prepare_sqlite(engine: AsyncEngine, *, durable: bool) -> None:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine, "connect", connected)
 
     def began(connection: Connection) -> None:
         only_reads = connection.get_execution_options().get(READ_ONLY)
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
-    event.listen(engine.sync_engine, "begin", began)
+    event.listen(engine, "begin", began)

@@ -51,7 +51,7 @@ class Suppressions(Generic[R]):
         for word in sorted(words, key=lambda one: one.at):
             told = newest.setdefault((word.tenant, word.about, word.reason), {"since": None, "lifted_at": None})
             told["lifted_at" if word.lifts else "since"] = word.at
-        await lock(transaction, (f"suppressions/{tenant}/{about}" for tenant, about, _ in newest))
+        await transaction.run_sync(lock, (f"suppressions/{tenant}/{about}" for tenant, about, _ in newest))
         for tenant in {key[0] for key in newest}:
             for row in await self._rows(transaction, tenant, {key[1] for key in newest if key[0] == tenant}):
                 told = newest.get((row.tenant, row.about, row.reason), {})
@@ -61,7 +61,7 @@ class Suppressions(Generic[R]):
             {"tenant": tenant, "about": about, "reason": reason, **told}
             for (tenant, about, reason), told in newest.items()
         ]
-        await upsert(transaction, self._table, rows)
+        await transaction.run_sync(upsert, self._table, rows)
 
     async def in_force(self, transaction: Transaction, tenant: str, about: Collection[str]) -> dict[str, set[R]]:
         """The reasons that hold for each of these hashes."""

@@ -21,7 +21,7 @@ async def note(transaction: Transaction, keyring: Keyring, tenants: Iterable[str
     rows = [
         {"tenant": tenant, "fingerprint": await keyring.fingerprint_of(tenant)} for tenant in sorted(frozenset(tenants))
     ]
-    await insert_or_ignore(transaction, FINGERPRINTS, rows)
+    await transaction.run_sync(insert_or_ignore, FINGERPRINTS, rows)
 
 
 async def check(database: Database, keyring: Keyring) -> None:

@@ -27,7 +27,7 @@ async def load(transaction: Transaction) -> dict[str, datetime]:
 
 async def pause(transaction: Transaction, tenant: str, now: datetime) -> None:
     """Pauses; a pause that holds already stays as it is."""
-    await insert_or_ignore(transaction, PAUSES, [{"tenant": tenant, "since": now}])
+    await transaction.run_sync(insert_or_ignore, PAUSES, [{"tenant": tenant, "since": now}])
 
 
 async def resume(transaction: Transaction, tenant: str) -> bool:

@@ -7,7 +7,6 @@ against the contract once, so that the error names the field the sender wrote.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from uuid import uuid4
 
 from pydantic import BaseModel
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -313,7 +312,7 @@ def _items(body: bytes) -> list[object]:
 
 
 def _one(item: object) -> Sent | Malformed:
-    content = json.dumps(item).encode()
+    content = to_json(item)
     try:
         return Sent(decode_json(Submission, content), cloudevents.Event(content))
     except Malformed as error:

@@ -15,7 +15,7 @@ from services.chassis.clock import Clock
 from services.chassis.dead_letters import DeadLetter
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import Identity
-from services.chassis.lifecycle import collect_less_often
+from services.chassis.lifecycle import tune_interpreter
 from services.chassis.migrating import migrate
 from services.chassis.records import Cause, outgoing
 from services.chassis.recovering import begin_anew, committed_offsets, open_replay, wait_until_alone
@@ -92,7 +92,7 @@ async def import_file(settings: IntakeSettings, business: Business, clock: Clock
     Raises:
         Malformed: if the file as a whole cannot be read.
     """
-    collect_less_often()
+    tune_interpreter()
     business.sections("intake", IntakeSection).of(what.tenant)
     if what.dry_run:
         looking = Looking(business.sections("intake", IntakeSection))

@@ -203,6 +203,7 @@ def response(settled: Settled, *, digest: str, subject: str | None, sealed: Seal
     """The answer as it goes on `nps.responses`. What it is made of has been validated: as submission, or by `check`."""
     arrival, submission = settled.arrival, settled.arrival.submission
     sent = submission.__dict__
+    received_at = arrival.received_at if arrival.received_at.tzinfo is UTC else arrival.received_at.astimezone(UTC)
     values = {
         **dict(zip(_AS_SUBMITTED, _as_submitted(sent), strict=True)),
         "tenant": arrival.tenant,
@@ -213,8 +214,8 @@ def response(settled: Settled, *, digest: str, subject: str | None, sealed: Seal
         "subject": subject,
         "segments": settled.segments,
         "history": submission.history or arrival.history,
-        "answered_at": submission.answered_at or arrival.received_at.astimezone(UTC),
-        "received_at": arrival.received_at.astimezone(UTC),
+        "answered_at": submission.answered_at or received_at,
+        "received_at": received_at,
         "digest": digest,
         "sealed": sealed,
     }

@@ -1,15 +1,17 @@
 """Requests that come at the same time go through the door together: one transaction and one flush for all of them.
 
-While one group is let in the next gathers, so that a group is as large as the load is high, and whoever comes alone
-waits for nobody. A dependency that is away is away for the whole group. Whatever else fails is tried again one by one:
-what nobody expected of one request is no reason to refuse the others.
+While one group is prepared the next gathers, so that a group is as large as the load is high, and whoever comes alone
+waits for nobody; what is prepared is published meanwhile. Whole batches do not wait either: while one is in the
+database another is made ready. A dependency that is away is away for the whole group. Whatever else fails is tried
+again one by one: what nobody expected of one request is no reason to refuse the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Final
@@ -18,13 +20,16 @@ from schemas.malformed import Malformed
 from schemas.response import Response
 from services.chassis.failures import Halt, Transient
 from services.intake.domain import Arrival
-from services.intake.door import Door
+from services.intake.door import Door, Prepared
 
-MOST_AT_ONCE: Final = 500
+MOST_AT_ONCE: Final = 1_000
 """Arrivals in a group; what comes as one is never taken apart."""
 
-GROUPS_AT_ONCE: Final = 2
-"""While one waits for Kafka the next one uses the database."""
+FULL: Final = 250
+"""Of arrivals that wait, so many do not wait for the group before them to be prepared."""
+
+LINGER_S: Final = 0.002
+"""Where several came at once others do a moment later: what a group costs is the same for one as for many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,10 +53,11 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits, and how many groups are on their way."""
+    """Who waits, how many groups are being prepared, and of how many requests the last one was."""
 
     waiting: deque[_Waiting] = field(default_factory=deque)
-    under_way: int = 0
+    preparing: int = 0
+    last: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -72,43 +78,70 @@ class GatheringDoor(Door):
             return []
         one = _Waiting(arrivals, now, asyncio.get_running_loop().create_future())
         self._queue.waiting.append(one)
-        if self._queue.under_way < GROUPS_AT_ONCE:
-            self._queue.under_way += 1
-            task = asyncio.create_task(self._work())
-            self._queue.tasks.add(task)
-            task.add_done_callback(self._queue.tasks.discard)
+        if self._queue.preparing < (2 if self._is_full() else 1):
+            self._queue.preparing += 1
+            self._start(self._prepare_all())
         return await one.results
 
-    async def _work(self) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._queue.tasks.add(task)
+        task.add_done_callback(self._queue.tasks.discard)
+
+    async def _prepare_all(self) -> None:
         try:
             while self._queue.waiting:
-                await self._let_in(self._next())
+                if self._queue.last > 1 and not self._is_full():
+                    await asyncio.sleep(LINGER_S)
+                group = self._next()
+                self._queue.last = len(group)
+                if group:
+                    await self._prepare(group)
         finally:
             # at once, and not when the task is found done: somebody may come in between
-            self._queue.under_way -= 1
+            self._queue.preparing -= 1
+
+    def _is_full(self) -> bool:
+        return sum(len(one.arrivals) for one in self._queue.waiting) >= FULL
 
     def _next(self) -> list[_Waiting]:
         waiting = self._queue.waiting
-        group = [waiting.popleft()]
-        size = len(group[0].arrivals)
-        while waiting and size + len(waiting[0].arrivals) <= MOST_AT_ONCE:
-            size += len(waiting[0].arrivals)
+        group: list[_Waiting] = []
+        size = 0
+        while waiting and (not group or size + len(waiting[0].arrivals) <= MOST_AT_ONCE):
             group.append(waiting.popleft())
+            size += len(group[-1].arrivals)
         return group
 
-    async def _let_in(self, group: list[_Waiting]) -> None:
+    async def _prepare(self, group: list[_Waiting]) -> None:
         arrivals = [arrival for one in group for arrival in one.arrivals]
-        try:
-            results = iter(await Door.admit(self, arrivals, max(one.now for one in group)))
-        except (Transient, Halt) as error:
-            for one in group:
-                one.fail(error)
-        except Exception as error:  # noqa: BLE001 it is told to whoever asked, and to nobody else
-            if len(group) == 1:
-                group[0].fail(error)
-            else:
-                for one in group:
-                    await self._let_in([one])
-        else:
+        with _telling(group) as alone:
+            prepared = await self.prepare(arrivals, max(one.now for one in group))
+            self._start(self._publish(group, prepared))
+        for one in alone:
+            await self._prepare([one])
+
+    async def _publish(self, group: list[_Waiting], prepared: Prepared) -> None:
+        with _telling(group) as alone:
+            await self.let_in(prepared)
+            results = iter(prepared.results)
             for one in group:
                 one.tell([next(results) for _ in one.arrivals])
+        for one in alone:
+            await self._prepare([one])
+
+
+@contextmanager
+def _telling(group: list[_Waiting]) -> Iterator[list[_Waiting]]:
+    """Tells whoever is in a group what it failed with; yields those who are to be tried again one by one."""
+    alone: list[_Waiting] = []
+    try:
+        yield alone
+    except (Transient, Halt) as error:
+        for one in group:
+            one.fail(error)
+    except Exception as error:  # noqa: BLE001 it is told to whoever asked, and to nobody else
+        if len(group) == 1:
+            group[0].fail(error)
+        else:
+            alone += group

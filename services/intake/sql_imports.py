@@ -44,7 +44,7 @@ class SqlImports:
             "reached_at": now,
         }
         async with self._database.begin() as transaction:
-            await upsert(transaction, IMPORTS, [row])
+            await transaction.run_sync(upsert, IMPORTS, [row])
 
     async def finish(self, what: str) -> None:
         """This import is done: the same command would begin anew, and count nothing twice."""

@@ -41,7 +41,7 @@ class SegmentRegister:
     async def _admit(
         self, transaction: Transaction, tenant: str, unknown: list[SegmentPair], most: int
     ) -> set[SegmentPair]:
-        await lock(transaction, [f"{tenant}/segments"])
+        await transaction.run_sync(lock, [f"{tenant}/segments"])
         stored = await transaction.execute(
             select(SEGMENTS.c.key, SEGMENTS.c.value).where(
                 SEGMENTS.c.tenant == tenant, tuple_(SEGMENTS.c.key, SEGMENTS.c.value).in_(unknown)
@@ -54,7 +54,7 @@ class SegmentRegister:
             room = most - (await transaction.execute(counted)).scalar_one()
             new = new[: max(room, 0)]
             rows = [{"tenant": tenant, "key": key, "value": value} for key, value in new]
-            await insert_or_ignore(transaction, SEGMENTS, rows)
+            await transaction.run_sync(insert_or_ignore, SEGMENTS, rows)
         return there | set(new)
 
 
@@ -72,7 +72,7 @@ async def restore_segments(transaction: Transaction, segments: Mapping[str, Coll
         for tenant, pairs in segments.items()
         for key, value in sorted(pairs)
     ]
-    await insert_or_ignore(transaction, SEGMENTS, rows)
+    await transaction.run_sync(insert_or_ignore, SEGMENTS, rows)
 
 
 class SourceRegister:
@@ -112,14 +112,14 @@ class SourceRegister:
         if new:
             async with self._database.begin() as transaction:
                 rows = [{"tenant": tenant, "source": source, "numbers": True} for tenant, source in new]
-                await upsert(transaction, SOURCES, rows)
+                await transaction.run_sync(upsert, SOURCES, rows)
             self._numbering |= set(new)
 
 
 async def note_channel(database: Database, topic: str, now: datetime) -> None:
     """An inbound topic of our own making: its records may be deleted once they are in."""
     async with database.begin() as transaction:
-        await insert_or_ignore(transaction, CHANNELS, [{"topic": topic, "made_at": now}])
+        await transaction.run_sync(insert_or_ignore, CHANNELS, [{"topic": topic, "made_at": now}])
 
 
 async def own_channels(database: Database) -> set[str]:

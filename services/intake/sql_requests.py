@@ -55,7 +55,7 @@ class SqlRequests:
             "lease_until": now + LEASE,
         }
         async with self._database.begin() as transaction:
-            if await insert_or_ignore(transaction, REQUESTS, [row]):
+            if await transaction.run_sync(insert_or_ignore, REQUESTS, [row]):
                 return Begun(now)
             known = (await transaction.execute(select(REQUESTS).where(mine))).one()
             if known.fingerprint != fingerprint:

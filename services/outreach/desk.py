@@ -104,7 +104,7 @@ class TaskDesk:
     async def _changed(
         self, wanted: Wanted, step: Step, transaction: Transaction
     ) -> tuple[TaskAnswer, Sequence[Outgoing]]:
-        await lock(transaction, lock_names([wanted.task_id]))
+        await transaction.run_sync(lock, lock_names([wanted.task_id]))
         standing = wanted.check((await sql_tasks.load(transaction, [wanted.task_id])).get(wanted.task_id))
         outcome = step(standing)
         if isinstance(outcome, Refused):
@@ -118,7 +118,7 @@ class TaskDesk:
     async def _annotated(
         self, wanted: Wanted, note: NewNote, transaction: Transaction
     ) -> tuple[TaskAnswer, Sequence[Outgoing]]:
-        await lock(transaction, lock_names([wanted.task_id]))
+        await transaction.run_sync(lock, lock_names([wanted.task_id]))
         standing = wanted.check((await sql_tasks.load(transaction, [wanted.task_id])).get(wanted.task_id))
         await self._keep(transaction, standing, note)
         return await self._changed(wanted, lambda found: annotate(found, self.clock.now()), transaction)

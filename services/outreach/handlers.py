@@ -42,7 +42,7 @@ class Outreach:
         now = self.clock.now()
         requests = [record.payload for record in batch.records]
         await _lock_people(transaction, {(one.tenant, one.subject) for one in requests if one.subject})
-        await lock(transaction, lock_names(one.task_id for one in requests))
+        await transaction.run_sync(lock, lock_names(one.task_id for one in requests))
         ledger = Ledger(await sql_tasks.load(transaction, {one.task_id for one in requests}))
         for received, given in zip(batch.records, await self._given(transaction, requests), strict=True):
             try:
@@ -56,7 +56,7 @@ class Outreach:
         now = self.clock.now()
         updates = [record.payload for record in batch.records]
         task_ids = {one.task_id for one in updates}
-        await lock(transaction, lock_names(task_ids))
+        await transaction.run_sync(lock, lock_names(task_ids))
         ledger = Ledger(await sql_tasks.load(transaction, task_ids))
         hearing = await self._hearing(transaction, updates, ledger)
         for received in batch.records:
@@ -78,7 +78,7 @@ class Outreach:
         await _lock_people(transaction, people)
         await sql_tasks.keep_forgotten(transaction, people, now)
         tasks = await sql_tasks.of_people(transaction, people)
-        await lock(transaction, lock_names(tasks))
+        await transaction.run_sync(lock, lock_names(tasks))
         for tenant in set(tasks.values()):
             await keyring.erase(tenant, [note_owner(task_id) for task_id, whose in tasks.items() if whose == tenant])
         ledger = Ledger()
@@ -188,7 +188,7 @@ def lock_names(task_ids: Iterable[UUID]) -> set[str]:
 
 async def _lock_people(transaction: Transaction, people: Iterable[tuple[str, str]]) -> None:
     """People before their tasks, always: whoever is forgotten gets no task in the same moment."""
-    await lock(transaction, {f"{tenant}/subject/{subject}" for tenant, subject in people})
+    await transaction.run_sync(lock, {f"{tenant}/subject/{subject}" for tenant, subject in people})
 
 
 def _key(update: TaskUpdate) -> HeardKey:

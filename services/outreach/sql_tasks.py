@@ -45,7 +45,7 @@ async def load(transaction: Transaction, task_ids: Collection[UUID]) -> dict[UUI
 
 async def save(transaction: Transaction, standings: Sequence[Standing]) -> None:
     """Writes how tasks stand now."""
-    await upsert(transaction, TASKS, [_row(standing) for standing in standings])
+    await transaction.run_sync(upsert, TASKS, [_row(standing) for standing in standings])
 
 
 async def number(transaction: Transaction) -> int:
@@ -120,7 +120,7 @@ async def add_notes(transaction: Transaction, notes: Iterable[StoredNote]) -> No
         }
         for note in notes
     ]
-    await insert_or_ignore(transaction, NOTES, rows)
+    await transaction.run_sync(insert_or_ignore, NOTES, rows)
 
 
 async def drop_notes(transaction: Transaction, task_ids: Collection[UUID]) -> None:
@@ -137,7 +137,7 @@ async def heard(transaction: Transaction, keys: Collection[HeardKey]) -> set[Hea
 
 async def keep_heard(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> None:  # rows of HEARD
     """Remembers updates as applied."""
-    await insert_or_ignore(transaction, HEARD, rows)
+    await transaction.run_sync(insert_or_ignore, HEARD, rows)
 
 
 async def forgotten(transaction: Transaction, people: Collection[Person]) -> set[Person]:
@@ -150,7 +150,7 @@ async def forgotten(transaction: Transaction, people: Collection[Person]) -> set
 async def keep_forgotten(transaction: Transaction, people: Iterable[Person], now: datetime) -> None:
     """Remembers that no task is to be made for these people any more."""
     rows = [{"tenant": tenant, "subject": subject, "since": now} for tenant, subject in people]
-    await insert_or_ignore(transaction, FORGOTTEN, rows)
+    await transaction.run_sync(insert_or_ignore, FORGOTTEN, rows)
 
 
 async def forget_again_at(transaction: Transaction, task_ids: Collection[UUID], at: datetime | None) -> None:
@@ -175,7 +175,7 @@ async def paused(transaction: Transaction) -> dict[str, datetime]:
 
 async def pause(transaction: Transaction, tenant: str, now: datetime) -> None:
     """Keeps a tenant's tasks here; a pause that holds already stays as it is."""
-    await insert_or_ignore(transaction, PAUSES, [{"tenant": tenant, "since": now}])
+    await transaction.run_sync(insert_or_ignore, PAUSES, [{"tenant": tenant, "since": now}])
 
 
 async def resume(transaction: Transaction, tenant: str) -> bool:

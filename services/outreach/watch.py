@@ -77,7 +77,7 @@ class Watch:
             await self.service.apply(partial(self._forget_again, due))
 
     async def _release(self, held: Sequence[UUID], transaction: Transaction) -> tuple[None, list[Outgoing]]:
-        await lock(transaction, lock_names(held))
+        await transaction.run_sync(lock, lock_names(held))
         ledger = Ledger()
         for standing in (await sql_tasks.load(transaction, held)).values():
             if standing.version > standing.published:

@@ -123,7 +123,7 @@ class Routing:
         linked = await self._linked(answers)
         for _ in range(LINK_ROUNDS):
             names = {f"{tenant}/subject/{one}" for (tenant, _), group in linked.items() for one in group}
-            await lock(transaction, accounts | names | ids)
+            await transaction.run_sync(lock, accounts | names | ids)
             again = await self._linked(answers)
             if again == linked:
                 break

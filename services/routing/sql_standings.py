@@ -30,7 +30,7 @@ async def load(transaction: Transaction, keys: Collection[AnswerKey]) -> dict[An
 
 async def save(transaction: Transaction, standings: Sequence[Standing]) -> None:
     """Writes how answers stand now."""
-    await upsert(transaction, ANSWERS, [_row(standing) for standing in standings])
+    await transaction.run_sync(upsert, ANSWERS, [_row(standing) for standing in standings])
 
 
 def _row(standing: Standing) -> dict[str, Any]:  # column values of any type

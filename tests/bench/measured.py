@@ -28,7 +28,7 @@ from services.chassis.business import Business
 from services.chassis.clock import SystemClock
 from services.chassis.frame import open_frame
 from services.chassis.kafka import Kafka
-from services.chassis.lifecycle import Assembly, collect_less_often
+from services.chassis.lifecycle import Assembly, tune_interpreter
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.reading import open_reader
 from services.chassis.sql_service import wanted_topics
@@ -285,7 +285,7 @@ def main() -> None:
         os.sched_setaffinity(0, {given.core})
     logging.disable(logging.WARNING)
     if given.program in {"tally", "whole"}:
-        collect_less_often()  # as every service of ours does
+        tune_interpreter()  # as every service of ours does
     where = (given.bootstrap, given.prefix, given.until, given.folder)
     task = Task(*where, given.windows, given.instance, given.partitions)
     sys.stdout.write(json.dumps(asyncio.run(PROGRAMS[given.program](task))) + "\n")

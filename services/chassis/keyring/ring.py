@@ -10,35 +10,41 @@ import base64
 import binascii
 import hashlib
 import hmac
+import io
 import secrets
-from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Connection, select
 
 from schemas.sealed import Sealed
 from services.chassis.clock import Clock
 from services.chassis.failures import Halt
-from services.chassis.keyring.identity import Identified, Identity, Links, identified, values_of
-from services.chassis.keyring.tables import BELONGINGS, ERASED, KEYS, LINKS, SECRETS
+from services.chassis.keyring import sql_keyring
+from services.chassis.keyring.identity import Identified, Identity, identified
+from services.chassis.keyring.sql_keyring import Owner, Wrapped
+from services.chassis.keyring.tables import KEYS, SECRETS
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
-from services.chassis.sql import Database, Transaction, open_database, sqlite_url
-from services.chassis.sql_dialect import among, insert_all, insert_or_ignore, lock
+from services.chassis.sql import Database, open_database, sqlite_url
+from services.chassis.sql_dialect import insert_or_ignore
 
 KEY_BYTES: Final = 32
+KID_BYTES: Final = 16
+KID_OWN_BYTES: Final = 12
+"""Of a key's id; the others are those of all keys made together."""
+
 NONCE_BYTES: Final = 12
 FINGERPRINT: Final = b"fingerprint, version 1"
 REMEMBERED_FOR: Final = timedelta(seconds=30)
 REMEMBERED_KEYS: Final = 20_000
-LOOKED_UP_AT_ONCE: Final = 5_000
 
 STRANGERS: Final = "-"
 """Stands for the tenant where none can be told: no tenant may be named so."""
@@ -72,6 +78,10 @@ class Claim:
     owner: str
     identified: Identified | None = None
     belonging: str | None = None
+
+    def __hash__(self) -> int:
+        """Told apart well enough without the identifiers, of which the owner is one."""
+        return hash((self.tenant, self.owner, self.belonging))
 
 
 class _Remembered(Generic[V]):
@@ -137,7 +147,7 @@ class Keyring:
         if tenant not in self._secrets:
             async with self._database.begin() as transaction:
                 row = {"tenant": tenant, "wrapped": self._wrap(secrets.token_bytes(KEY_BYTES), tenant)}
-                await insert_or_ignore(transaction, SECRETS, [row])
+                await transaction.run_sync(insert_or_ignore, SECRETS, [row])
                 found = await transaction.execute(select(SECRETS.c.wrapped).where(SECRETS.c.tenant == tenant))
                 wrapped = found.scalar_one()
             self._secrets[tenant] = self._unwrap(wrapped, tenant)
@@ -166,7 +176,7 @@ class Keyring:
         """Hashes of an identity; none if nothing is known of it."""
         return identified(await self.secret_of(tenant), identity)
 
-    async def admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
+    async def admit(self, claims: Sequence[Claim]) -> dict[Owner, Key | Erased]:
         """Keys by tenant and owner, made where there is none; links what shares an identifier. Committed on return.
 
         An owner who was erased gets no new key.
@@ -178,7 +188,7 @@ class Keyring:
                 found[claim.tenant, claim.owner] = remembered
         fresh = [claim for claim in dict.fromkeys(claims) if (claim.tenant, claim.owner) not in found]
         if fresh:
-            made = await self._admit(fresh)
+            made = await self._database.in_one_go(partial(self._admit, fresh))
             self._by_owner.put({claim: made[claim.tenant, claim.owner] for claim in fresh})
             self._by_kid.put({key.kid: key for key in made.values() if isinstance(key, Key)})
             found |= made
@@ -211,58 +221,31 @@ class Keyring:
     async def subjects_of(self, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
         """All subjects of each subject's person, itself among them. Never remembered: decisions depend on it."""
         async with self._database.read() as transaction:
-            return await self._groups(transaction, tenant, subjects)
-
-    async def _groups(
-        self, transaction: Transaction, tenant: str, subjects: Collection[str]
-    ) -> dict[str, frozenset[str]]:
-        mine = select(LINKS.c.identifier, LINKS.c.person).where(
-            LINKS.c.tenant == tenant, LINKS.c.identifier.in_(subjects)
-        )
-        persons = {row.identifier: row.person for row in await transaction.execute(mine)}
-        theirs = select(LINKS.c.identifier, LINKS.c.person).where(
-            LINKS.c.tenant == tenant, LINKS.c.person.in_(set(persons.values()))
-        )
-        members = defaultdict(set)
-        for row in await transaction.execute(theirs):
-            members[row.person].add(row.identifier)
-        return {
-            subject: frozenset({subject} | (members[persons[subject]] if subject in persons else set()))
-            for subject in subjects
-        }
+            return await transaction.run_sync(sql_keyring.people, tenant, subjects)
 
     async def erase(self, tenant: str, subjects: Collection[str]) -> frozenset[str]:
         """Destroys the keys of the persons these subjects belong to and marks each; returns all their subjects.
 
         Does the same again, and finds nothing left, when called again.
         """
-        async with self._database.begin() as transaction:
-            await lock(transaction, [_people_of(tenant)])
-            groups = await self._groups(transaction, tenant, subjects)
-            everyone = frozenset().union(*groups.values()) if groups else frozenset()
-            theirs = select(BELONGINGS.c.owner).where(BELONGINGS.c.tenant == tenant, BELONGINGS.c.subject.in_(everyone))
-            belongings = (await transaction.execute(theirs)).scalars()
-            await self._destroy(transaction, tenant, everyone.union(belongings))
+
+        def work(connection: Connection) -> frozenset[str]:
+            sql_keyring.hold(connection, [tenant])
+            everyone = frozenset().union(*sql_keyring.people(connection, tenant, subjects).values())
+            owners = everyone.union(sql_keyring.belongings_of(connection, tenant, everyone))
+            sql_keyring.destroy(connection, tenant, owners, self._clock.now())
+            return everyone
+
+        everyone = await self._database.in_one_go(work)
         self.forget()
         return everyone
-
-    async def _destroy(self, transaction: Transaction, tenant: str, owners: Collection[str]) -> None:
-        now = self._clock.now()
-        for some in _portions(sorted(owners)):
-            mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(some)
-            kids = {row.owner: row.kid for row in await transaction.execute(select(KEYS).where(mine))}
-            markers = [{"tenant": tenant, "owner": owner, "kid": kids.get(owner), "erased_at": now} for owner in some]
-            await insert_or_ignore(transaction, ERASED, markers)
-            await transaction.execute(delete(KEYS).where(mine))
 
     async def mark_lost(self, kids: Collection[str]) -> int:
         """Marks keys that are gone for good, so that what they sealed counts as erased; returns how many were."""
         found = await self._look_up(kids, lost_allowed=True)
-        lost = [kid for kid in kids if kid not in found]
-        now = self._clock.now()
+        lost: dict[str, str | None] = {f"lost:{kid}": kid for kid in kids if kid not in found}
         async with self._database.begin() as transaction:
-            rows = [{"tenant": STRANGERS, "owner": f"lost:{kid}", "kid": kid, "erased_at": now} for kid in lost]
-            return await insert_or_ignore(transaction, ERASED, rows)
+            return await transaction.run_sync(sql_keyring.mark, STRANGERS, lost, self._clock.now())
 
     def forget(self) -> None:
         """Drops what is remembered of keys in this process."""
@@ -284,91 +267,42 @@ class Keyring:
     async def erase_letter(self, letter_id: UUID) -> None:
         """Destroys the key of a dead letter: nobody can read any more what the stranger sent."""
         async with self._database.begin() as transaction:
-            await self._destroy(transaction, STRANGERS, [_owner_of(letter_id)])
+            await transaction.run_sync(sql_keyring.destroy, STRANGERS, [_owner_of(letter_id)], self._clock.now())
         self.forget()
 
-    async def _admit(self, claims: Sequence[Claim]) -> dict[tuple[str, str], Key | Erased]:
+    def _admit(self, claims: Sequence[Claim], connection: Connection) -> dict[Owner, Key | Erased]:
         """Nobody else links or makes keys of these tenants meanwhile: what is not there now is ours to make."""
         owners = list(dict.fromkeys((claim.tenant, claim.owner) for claim in claims))
-        async with self._database.begin() as transaction:
-            await lock(transaction, {_people_of(claim.tenant) for claim in claims})
-            for tenant in sorted({claim.tenant for claim in claims}):
-                known_of = [claim.identified for claim in claims if claim.tenant == tenant and claim.identified]
-                await self._link(transaction, tenant, known_of)
-            known = await self._stored(transaction, owners)
-            made = self._new_keys(owner for owner in owners if owner not in known)
-            if made:
-                await transaction.execute(KEYS.insert(), self._rows(made))
-            known |= {(key.tenant, key.owner): key for key in made}
-            known |= await self._keep_belongings(transaction, claims, known)
-        return known
+        tenants = sorted({tenant for tenant, _ in owners})
+        sql_keyring.hold(connection, tenants)
+        for tenant in tenants:
+            identities = [claim.identified for claim in claims if claim.tenant == tenant and claim.identified]
+            sql_keyring.link(connection, tenant, identities)
+        stored = sql_keyring.stored(connection, owners)
+        known: dict[Owner, Key | Erased] = {(key.tenant, key.owner): self._key(key) for key in stored.keys}
+        known |= dict.fromkeys(stored.erased, Erased())
+        made = self._new_keys([owner for owner in owners if owner not in known])
+        sql_keyring.add(connection, [self._wrapped(key) for key in made], self._clock.now())
+        known |= {(key.tenant, key.owner): key for key in made}
+        return known | self._keep_belongings(connection, claims, known)
 
-    async def _keep_belongings(
-        self, transaction: Transaction, claims: Sequence[Claim], known: Mapping[tuple[str, str], Key | Erased]
-    ) -> dict[tuple[str, str], Key | Erased]:
+    def _keep_belongings(
+        self, connection: Connection, claims: Sequence[Claim], known: Mapping[Owner, Key | Erased]
+    ) -> dict[Owner, Key | Erased]:
         """Notes what belongs to whom; returns what is erased at once, since its subject was before it came."""
-        rows = [
-            {"tenant": claim.tenant, "subject": claim.owner, "owner": claim.belonging}
-            for claim in claims
-            if claim.belonging
-        ]
-        await insert_all(transaction, BELONGINGS, rows)
-        late = {
-            (claim.tenant, claim.belonging)
-            for claim in claims
-            if claim.belonging and isinstance(known[claim.tenant, claim.owner], Erased)
-        }
+        belonging = [(claim.tenant, claim.owner, claim.belonging) for claim in claims if claim.belonging]
+        sql_keyring.note_belongings(connection, belonging)
+        late = {(tenant, owner) for tenant, subject, owner in belonging if isinstance(known[tenant, subject], Erased)}
         for tenant in sorted({tenant for tenant, _ in late}):
-            await self._destroy(transaction, tenant, {owner for whose, owner in late if whose == tenant})
+            theirs = {owner for whose, owner in late if whose == tenant}
+            sql_keyring.destroy(connection, tenant, theirs, self._clock.now())
         return dict.fromkeys(late, Erased())
 
-    async def _stored(
-        self, transaction: Transaction, owners: Sequence[tuple[str, str]]
-    ) -> dict[tuple[str, str], Key | Erased]:
-        """Keys and markers of these owners; a marker comes before a key."""
-        found: dict[tuple[str, str], Key | Erased] = {}
-        for tenant in sorted({tenant for tenant, _ in owners}):
-            theirs = [owner for whose, owner in owners if whose == tenant]
-            keys = select(KEYS).where(KEYS.c.tenant == tenant, among(transaction, KEYS.c.owner, theirs))
-            found |= {(tenant, row.owner): self._key(row) for row in await transaction.execute(keys)}
-            marks = select(ERASED.c.owner).where(ERASED.c.tenant == tenant, among(transaction, ERASED.c.owner, theirs))
-            found |= {(tenant, row.owner): Erased() for row in await transaction.execute(marks)}
-        return found
-
-    async def _link(self, transaction: Transaction, tenant: str, identities: Sequence[Identified]) -> None:
-        several = [one for one in identities if len(one.identifiers) > 1]
-        if not several:
-            return
-        links = await self._links(transaction, tenant, values_of(several))
-        for one in several:
-            links.join(one)
-        for person, others in links.merged:
-            same = (LINKS.c.tenant == tenant) & LINKS.c.person.in_(others)
-            await transaction.execute(update(LINKS).where(same).values(person=person))
-        added = [
-            {"tenant": tenant, "identifier": value, "kind": kind, "person": links.person_of[value]}
-            for value, kind in links.added.items()
-        ]
-        await insert_all(transaction, LINKS, added)
-
-    async def _links(self, transaction: Transaction, tenant: str, values: Collection[str]) -> Links:
-        """What is on record of these identifiers and the persons they belong to."""
-        columns = select(LINKS.c.identifier, LINKS.c.person)
-        found = columns.where(LINKS.c.tenant == tenant, among(transaction, LINKS.c.identifier, values))
-        persons = {row.identifier: row.person for row in await transaction.execute(found)}
-        theirs = among(transaction, LINKS.c.person, set(persons.values()))
-        found = columns.where(LINKS.c.tenant == tenant, theirs, LINKS.c.kind == "customer")
-        customers = {row.person: row.identifier for row in await transaction.execute(found)}
-        return Links(persons, customers)
-
     async def _look_up(self, kids: Collection[str], *, lost_allowed: bool = False) -> dict[str, Key | Erased]:
-        found: dict[str, Key | Erased] = {}
         async with self._database.read() as transaction:
-            for some in _portions(list(kids)):
-                keys = await transaction.execute(select(KEYS).where(KEYS.c.kid.in_(some)))
-                found |= {row.kid: self._key(row) for row in keys}
-                marks = await transaction.execute(select(ERASED.c.kid).where(ERASED.c.kid.in_(some)))
-                found |= {row.kid: Erased() for row in marks}
+            stored = await transaction.run_sync(sql_keyring.look_up, list(kids))
+        found: dict[str, Key | Erased] = {key.kid: self._key(key) for key in stored.keys}
+        found |= dict.fromkeys(stored.erased, Erased())
         lost = [kid for kid in kids if kid not in found]
         if lost and not lost_allowed:
             raise Halt(
@@ -377,29 +311,21 @@ class Keyring:
             )
         return found
 
-    def _new_keys(self, owners: Iterable[tuple[str, str]]) -> list[Key]:
+    def _new_keys(self, owners: Sequence[Owner]) -> list[Key]:
         """Random ids that begin alike, so that keys made together stand together in the index of ids."""
-        begins = secrets.token_hex(4)
+        begins = secrets.token_hex(KID_BYTES - KID_OWN_BYTES)
+        # of one call: each is one of the system's
+        chance = io.BytesIO(secrets.token_bytes((KID_OWN_BYTES + KEY_BYTES) * len(owners)))
         return [
-            Key(begins + secrets.token_hex(12), tenant, owner, secrets.token_bytes(KEY_BYTES))
+            Key(begins + chance.read(KID_OWN_BYTES).hex(), tenant, owner, chance.read(KEY_BYTES))
             for tenant, owner in owners
         ]
 
-    def _rows(self, keys: Iterable[Key]) -> list[dict[str, object]]:
-        now = self._clock.now()
-        return [
-            {
-                "tenant": key.tenant,
-                "owner": key.owner,
-                "kid": key.kid,
-                "wrapped": self._wrap(key.secret, key.kid),
-                "created_at": now,
-            }
-            for key in keys
-        ]
+    def _wrapped(self, key: Key) -> Wrapped:
+        return Wrapped(key.tenant, key.owner, key.kid, self._wrap(key.secret, key.kid))
 
-    def _key(self, row: Row[tuple[object, ...]]) -> Key:
-        return Key(row.kid, row.tenant, row.owner, self._unwrap(row.wrapped, row.kid))
+    def _key(self, stored: Wrapped) -> Key:
+        return Key(stored.kid, stored.tenant, stored.owner, self._unwrap(stored.wrapped, stored.kid))
 
     def _opened(self, sealed: Sealed, key: Key | Erased | None) -> bytes | Erased:
         if not isinstance(key, Key):
@@ -431,15 +357,6 @@ def _base64(content: bytes) -> str:
 
 def _owner_of(letter_id: UUID) -> str:
     return f"letter:{letter_id}"
-
-
-def _people_of(tenant: str) -> str:
-    """One lock a tenant: linking moves whole persons, so locks of single identifiers would not hold others off."""
-    return f"{tenant}/people"
-
-
-def _portions(items: Sequence[V]) -> Iterable[Sequence[V]]:
-    return (items[start : start + LOOKED_UP_AT_ONCE] for start in range(0, len(items), LOOKED_UP_AT_ONCE))
 
 
 def parse_master_key(text: str) -> bytes:

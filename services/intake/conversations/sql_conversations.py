@@ -57,11 +57,11 @@ class SqlConversations:
     async def begin(self, fresh: Conversation) -> Conversation:
         """Keeps a new conversation, or returns the one that goes on, or was stopped, with the same party."""
         async with self._database.begin() as transaction:
-            await lock(transaction, [f"{fresh.tenant}/conversations/{fresh.party}"])
+            await transaction.run_sync(lock, [f"{fresh.tenant}/conversations/{fresh.party}"])
             known = await _load(transaction, fresh.tenant, fresh.party)
             if known is not None and (known.talk.state in OPEN or known.talk.state == "stopped"):
                 return known
-            await upsert(transaction, CONVERSATIONS, [_row(fresh)])
+            await transaction.run_sync(upsert, CONVERSATIONS, [_row(fresh)])
             return fresh
 
     async def load(self, tenant: str, party: str) -> Conversation | None:
@@ -89,7 +89,7 @@ class SqlConversations:
             if moved.rowcount and heard:
                 message, at = heard
                 row = {"tenant": known.tenant, "message": message, "line": turn.say, "over": turn.over, "heard_at": at}
-                await insert_or_ignore(transaction, CONVERSATION_MESSAGES, [row])
+                await transaction.run_sync(insert_or_ignore, CONVERSATION_MESSAGES, [row])
             return bool(moved.rowcount)
 
     async def forget(self, known: Conversation) -> None:

@@ -27,11 +27,11 @@ class SqlAnswers:
     async def take(self, press: Press, now: datetime) -> Turn | Refusal:
         """Notes a press, one at a time for each answer; or says why it means nothing."""
         async with self._database.begin() as transaction:
-            await lock(transaction, [f"{press.tenant}/form/{press.response_id}"])
+            await transaction.run_sync(lock, [f"{press.tenant}/form/{press.response_id}"])
             after = turn(await _load(transaction, press.tenant, press.response_id), press, now)
             if isinstance(after, Turn) and (after.score or after.comment):
                 named = {"tenant": press.tenant, "response_id": press.response_id, "expires_at": press.expires_at}
-                await upsert(transaction, FORM_ANSWERS, [named | asdict(after.heard)])
+                await transaction.run_sync(upsert, FORM_ANSWERS, [named | asdict(after.heard)])
             return after
 
     async def settle(self, press: Press, heard: Heard) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -154,9 +154,12 @@ def _flag(cell: Any) -> object:  # a cell of any type
 def _channel(cell: Any) -> object:  # a cell of any type
     """In the form that names of channels have: people write In-App where we have in_app."""
     text = _text(cell)
-    if not isinstance(text, str) or is_channel(text):
-        return text
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or text
+    return _as_channel(text) if isinstance(text, str) else text
+
+
+@lru_cache(maxsize=1_000)
+def _as_channel(text: str) -> str:
+    return text if is_channel(text) else re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or text
 
 
 def _moment(name: str, date_order: str | None, cell: Any) -> object:  # a cell of any type
@@ -169,7 +172,9 @@ def _moment(name: str, date_order: str | None, cell: Any) -> object:  # a cell o
 
 def _written_moment(name: str, date_order: str | None, cell: str) -> object:
     text = cell.strip()
+    if not text:
+        return None
     try:
-        return (moment_of(text, date_order) or text) if text else None
+        return moment_of(text, date_order) or text
     except Ambiguous as error:
         raise Malformed.of(name, "day or month first? say --date-format dmy or mdy") from error

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import Engine, event, func, select
 
 from infra.local.kafka_broker import free_port
 from schemas.sealed import Sealed
 from services.chassis.failures import Halt, Transient
 from services.chassis.keyring import Claim, Erased, Identified, Identity, Key, Keyring
-from services.chassis.keyring.ring import (
-    LOOKED_UP_AT_ONCE,
-    REMEMBERED_FOR,
-    REMEMBERED_KEYS,
-    open_keyring,
-    parse_master_key,
-)
+from services.chassis.keyring.ring import REMEMBERED_FOR, REMEMBERED_KEYS, open_keyring, parse_master_key
+from services.chassis.keyring.sql_keyring import LOOKED_UP_AT_ONCE
 from services.chassis.keyring.tables import KEYS
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
-from services.chassis.sql import Database, open_database
+from services.chassis.sql import Database, open_database, sqlite_url
 from services.chassis.sql_dialect import lock
 from tests.support.clocks import ManualClock
 
@@ -302,7 +301,7 @@ async def test_who_erases_waits_for_who_links(ring: Keyring, elsewhere: Keyring)
         order.append("erased")
 
     async with elsewhere._database.begin() as transaction:
-        await lock(transaction, [f"{TENANT}/people"])
+        await transaction.run_sync(lock, [f"{TENANT}/people"])
         erasing = asyncio.create_task(erase())
         await asked.wait()
         for _ in range(20):
@@ -375,3 +374,31 @@ async def test_the_keyring_lies_in_the_state_folder(sealed_settings: SealedSetti
         async with ring._database.read() as transaction:
             assert (await transaction.execute(select(func.count()).select_from(KEYS))).scalar_one() == 1
     assert (sealed_settings.state_dir / "keyring.sqlite3").exists()
+
+
+async def test_no_group_of_answers_has_sqlite_read_all_of_a_tenant(tmp_path: Path, clock: ManualClock) -> None:
+    executed: dict[str, Sequence[Any]] = {}  # values of a statement are of any type
+
+    def note(_connection: object, _cursor: object, statement: str, values: Sequence[Any], *_: object) -> None:
+        if statement.startswith("SELECT"):
+            executed[statement] = values
+
+    async with open_database(sqlite_url(tmp_path, "keyring"), durable=True) as database:
+        await migrate(database, clock, "services.chassis.keyring")
+        ring = Keyring(database, MASTER, clock)
+        await _key(ring, "c-1", "a@example.org")
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            await _key(ring, "a@example.org", "+358401234567")
+            await ring.subjects_of(TENANT, [(await _who(ring, "c-1")).subject])
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+    with closing(sqlite3.connect(tmp_path / "keyring.sqlite3")) as connection:
+        steps = [
+            step
+            for statement, values in executed.items()
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    assert any("links_by_person" in step for step in steps)
+    assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step]
+    assert not [step for step in steps if step.endswith("(tenant=?)")]

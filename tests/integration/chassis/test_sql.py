@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, func, select, text, update
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from infra.local.kafka_broker import free_port
+from services.chassis import sql
 from services.chassis.failures import Transient
 from services.chassis.sql import Database, Utc, open_database, sqlite_url
 from services.chassis.sql_dialect import PARAMETERS, insert_or_ignore, last_number, lock, upsert
 from services.chassis.tables import Number
+from tests.support.topics import DEADLINE_S
 
 TABLES = MetaData()
 COUNTERS = Table("counters", TABLES, Column("name", String(50), primary_key=True), Column("value", Integer))
@@ -62,7 +66,7 @@ async def _value(database: Database, name: str = "n") -> int | None:
 async def _add(database: Database, by: int) -> None:
     """Reads and then writes, under a lock."""
     async with database.begin() as transaction:
-        await lock(transaction, ["n"])
+        await transaction.run_sync(lock, ["n"])
         value = (await transaction.execute(select(COUNTERS.c.value))).scalar_one()
         await transaction.execute(update(COUNTERS).values(value=value + by))
 
@@ -126,11 +130,11 @@ async def test_a_lock_lets_one_in_at_a_time(database: Database, replica: Databas
     async def second() -> None:
         asked.set()
         async with replica.begin() as transaction:
-            await lock(transaction, ["z", "b"])
+            await transaction.run_sync(lock, ["z", "b"])
             order.append("second")
 
     async with database.begin() as transaction:
-        await lock(transaction, ["a", "b"])
+        await transaction.run_sync(lock, ["a", "b"])
         waiting = asyncio.create_task(second())
         await asked.wait()
         for _ in range(20):
@@ -154,8 +158,8 @@ async def test_locks_of_other_names_exclude_nobody_on_postgresql(postgres_url: s
         one.begin() as transaction,
         other.begin() as parallel,
     ):
-        await lock(transaction, ["a"])
-        await lock(parallel, ["b"])
+        await transaction.run_sync(lock, ["a"])
+        await parallel.run_sync(lock, ["b"])
         assert (await transaction.execute(HOLDERS)).scalar_one() == 2
 
 
@@ -165,7 +169,7 @@ async def test_any_number_of_names_can_be_locked_in_any_order(database: Database
 
     async def take(one: Database, wanted: list[str]) -> None:
         async with one.begin() as transaction:
-            await lock(transaction, wanted)
+            await transaction.run_sync(lock, wanted)
             order.append("in")
             for _ in range(20):
                 await transaction.execute(select(COUNTERS))
@@ -173,7 +177,7 @@ async def test_any_number_of_names_can_be_locked_in_any_order(database: Database
 
     async with asyncio.timeout(20):
         async with database.begin() as transaction:  # lets both come half way, where they would hold up each other
-            await lock(transaction, names[1250:1251])
+            await transaction.run_sync(lock, names[1250:1251])
             taking = asyncio.gather(take(database, names), take(replica, names[::-1]))
             for _ in range(200):
                 await transaction.execute(select(COUNTERS))
@@ -191,29 +195,29 @@ def _rows(numbers: range, b: str) -> list[dict[str, object]]:
 
 async def test_more_rows_than_a_statement_takes_are_inserted_or_ignored(database: Database) -> None:
     async with database.begin() as transaction:
-        assert await insert_or_ignore(transaction, ROWS, _rows(range(100), "old")) == 100
-        assert await insert_or_ignore(transaction, ROWS, _rows(range(MANY), "new")) == MANY - 100
-        assert await insert_or_ignore(transaction, ROWS, []) == 0
+        assert await transaction.run_sync(insert_or_ignore, ROWS, _rows(range(100), "old")) == 100
+        assert await transaction.run_sync(insert_or_ignore, ROWS, _rows(range(MANY), "new")) == MANY - 100
+        assert await transaction.run_sync(insert_or_ignore, ROWS, []) == 0
         old = select(func.count()).where(ROWS.c.b == "old")
         assert (await transaction.execute(old)).scalar_one() == 100
 
 
 async def test_more_rows_than_a_statement_takes_are_replaced(database: Database) -> None:
     async with database.begin() as transaction:
-        await upsert(transaction, ROWS, _rows(range(100), "old"))
-        await upsert(transaction, ROWS, _rows(range(MANY), "new"))
-        await upsert(transaction, ROWS, [])
+        await transaction.run_sync(upsert, ROWS, _rows(range(100), "old"))
+        await transaction.run_sync(upsert, ROWS, _rows(range(MANY), "new"))
+        await transaction.run_sync(upsert, ROWS, [])
         kept = (await transaction.execute(select(ROWS.c.b, func.count()).group_by(ROWS.c.b))).all()
     assert [tuple(row) for row in kept] == [("new", MANY)]
 
 
 async def test_the_last_number_given_is_known_though_its_row_is_gone(database: Database) -> None:
     async with database.begin() as transaction:
-        assert await last_number(transaction, NUMBERED) == 0
+        assert await transaction.run_sync(last_number, NUMBERED) == 0
         await transaction.execute(NUMBERED.insert(), [{"what": "one"}, {"what": "two"}])
         await transaction.execute(NUMBERED.delete())
     async with database.read() as transaction:
-        assert await last_number(transaction, NUMBERED) == 2
+        assert await transaction.run_sync(last_number, NUMBERED) == 2
     async with database.begin() as transaction:
         statement = NUMBERED.insert().returning(NUMBERED.c.number)
         assert (await transaction.execute(statement, [{"what": "three"}])).scalar_one() == 3
@@ -274,6 +278,59 @@ async def test_who_loses_a_deadlock_may_try_again(postgres_url: str) -> None:
 
         outcomes = await asyncio.gather(crossed(one, "a", "b"), crossed(other, "b", "a"), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "Transient"]
+
+
+async def test_work_in_one_go_is_committed_whole_or_not_at_all(database: Database) -> None:
+    assert await database.in_one_go(partial(_insert, ["n"])) == 1
+    with pytest.raises(IntegrityError) as caught:
+        await database.in_one_go(partial(_insert, ["m", "n"]))
+    assert "424242" not in str(caught.value)
+    assert (await _value(database, "n"), await _value(database, "m")) == (424242, None)
+
+
+async def test_work_in_one_go_waits_for_whoever_writes(database: Database, replica: Database) -> None:
+    async with replica.begin() as transaction:
+        await transaction.run_sync(lock, ["n"])
+        await transaction.execute(COUNTERS.insert(), {"name": "n", "value": 1})
+        going = asyncio.create_task(database.in_one_go(_look_under_lock))
+        await asyncio.wait([going], timeout=0.05)
+        assert not going.done()
+    assert await going == 1
+
+
+async def test_work_in_one_go_on_a_database_that_is_away_is_transient(tmp_path: Path) -> None:
+    async with open_database(f"postgresql+asyncpg://nps@127.0.0.1:{free_port()}/nps") as away:
+        with pytest.raises(Transient, match="database: "):
+            await away.in_one_go(partial(_insert, ["n"]))
+    async with open_database(sqlite_url(tmp_path, "nps")) as nowhere:
+        (tmp_path / "nps.sqlite3").mkdir()
+        with pytest.raises(Transient, match="database: "):
+            await nowhere.in_one_go(partial(_insert, ["n"]))
+
+
+async def test_what_was_committed_goes_into_the_file_while_no_commit_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "CHECKPOINT_EVERY_S", 0)
+    async with open_database(sqlite_url(tmp_path, "nps")) as database:
+        await database.in_one_go(TABLES.create_all)
+        await database.in_one_go(partial(_insert, ["into-the-file"]))
+        numbers = count()
+        async with asyncio.timeout(DEADLINE_S):
+            while b"into-the-file" not in (tmp_path / "nps.sqlite3").read_bytes():
+                await database.in_one_go(partial(_insert, [f"later-{next(numbers)}"]))
+
+
+def _insert(names: Sequence[str], connection: Connection) -> int:
+    for name in names:
+        connection.execute(COUNTERS.insert(), {"name": name, "value": 424242})
+    return len(names)
+
+
+def _look_under_lock(connection: Connection) -> int:
+    lock(connection, ["n"])
+    value: int = connection.execute(select(COUNTERS.c.value)).scalar_one()
+    return value
 
 
 async def test_a_sqlite_file_is_its_owners_alone(tmp_path: Path) -> None:

@@ -206,8 +206,9 @@ async def test_a_database_that_is_away_pauses_intake_and_ends_nothing(
     order = Erasure(erasure_id=uuid4(), tenant="default", subjects=["0" * 32], requested_at=world.clock.now())
     async with hosted(world.intake()) as client:
         with monkeypatch.context() as away:
-            away.setattr(Database, "begin", _away)
-            away.setattr(Database, "read", _away)
+            for way in ("begin", "read"):
+                away.setattr(Database, way, _away)
+            away.setattr(Database, "in_one_go", _nothing_goes)
             await world.frame.publisher.publish([outgoing(ERASURES, order, "e", Cause("console", world.clock.now()))])
             await _until(client, lambda waiting: {"deleting", "erasing", "sql"} <= waiting)
             assert (await client.get("/livez")).status_code == 200
@@ -222,6 +223,10 @@ async def test_a_database_that_is_away_pauses_intake_and_ends_nothing(
 async def _away(_database: Database) -> AsyncIterator[Transaction]:
     raise Transient("database: gaierror")
     yield
+
+
+async def _nothing_goes(_database: Database, _work: object) -> None:
+    raise Transient("database: gaierror")
 
 
 async def _until(client: AsyncClient, satisfied: Callable[[set[str]], bool]) -> None:

@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 
 from schemas.malformed import Malformed
-from schemas.response import Response, Submission
+from schemas.response import Submission
 from services.chassis.failures import Transient
 from services.intake import gathering
 from services.intake.domain import Arrival
-from services.intake.door import Door
+from services.intake.door import Door, Prepared
 from services.intake.gathering import GatheringDoor
 
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -27,31 +27,39 @@ def arrival(identity: str) -> Arrival:
 
 @dataclass
 class Behind:
-    """What lies behind the door: notes the groups that come, and lets them in when told to."""
+    """What lies behind the door: notes the groups that are prepared, and lets in when told to."""
 
     groups: list[list[str]] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     fails: Callable[[str], Exception | None] = lambda _: None
+    published: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def admit(self, _door: Door, arrivals: Sequence[Arrival], _now: datetime) -> list[Response | Malformed]:
+    async def prepare(self, _door: Door, arrivals: Sequence[Arrival], _now: datetime) -> Prepared:
         self.groups.append([each.identity for each in arrivals])
         await self.open.wait()
         for each in arrivals:
             error = self.fails(each.identity)
             if error:
                 raise error
-        return [Malformed.of("identity", each.identity) for each in arrivals]
+        return Prepared([Malformed.of("identity", each.identity) for each in arrivals], [])
+
+    async def let_in(self, _door: Door, _prepared: Prepared) -> None:
+        await self.published.wait()
 
 
 @pytest.fixture
 def behind(monkeypatch: pytest.MonkeyPatch) -> Behind:
     behind = Behind()
+    behind.published.set()
 
-    async def admit(door: Door, arrivals: Sequence[Arrival], now: datetime) -> list[Response | Malformed]:
-        return await behind.admit(door, arrivals, now)
+    async def prepare(door: Door, arrivals: Sequence[Arrival], now: datetime) -> Prepared:
+        return await behind.prepare(door, arrivals, now)
 
-    monkeypatch.setattr(Door, "admit", admit)
-    monkeypatch.setattr(gathering, "GROUPS_AT_ONCE", 1)
+    async def let_in(door: Door, prepared: Prepared) -> None:
+        await behind.let_in(door, prepared)
+
+    monkeypatch.setattr(Door, "prepare", prepare)
+    monkeypatch.setattr(Door, "let_in", let_in)
     return behind
 
 
@@ -75,7 +83,7 @@ async def asked(door: Door, *requests: tuple[str, ...]) -> list[asyncio.Task[lis
     return tasks
 
 
-async def test_what_comes_while_one_group_is_let_in_is_the_next_group(behind: Behind) -> None:
+async def test_what_comes_while_one_group_is_prepared_is_the_next_group(behind: Behind) -> None:
     requests = await asked(door(), ("a",), ("b", "c"), ("d",))
     behind.open.set()
     assert await asyncio.gather(*requests) == [
@@ -134,3 +142,13 @@ async def test_who_comes_again_at_once_is_let_in_again(behind: Behind) -> None:
 
     async with asyncio.timeout(10):
         assert await asyncio.gather(*(comes_again(name) for name in "abc")) == [5, 5, 5]
+
+
+async def test_while_one_group_is_on_its_way_the_next_is_prepared(behind: Behind) -> None:
+    behind.open.set()
+    behind.published.clear()
+    requests = await asked(door(), ("a",), ("b",))
+    assert behind.groups == [["a"], ["b"]]
+    assert not any(request.done() for request in requests)
+    behind.published.set()
+    assert await asyncio.gather(*requests) == [["identity: a"], ["identity: b"]]

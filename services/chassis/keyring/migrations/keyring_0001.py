@@ -52,7 +52,7 @@ def upgrade() -> None:
         sa.Column("person", sa.String(32), nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("links_by_person", "links", ["tenant", "person"])
+    op.create_index("links_by_person", "links", ["tenant", "person", "kind"])
 
 
 def downgrade() -> None:

@@ -53,7 +53,7 @@ class FakePlaces:
         self.known[what] = place
 
     async def finish(self, what: str) -> None:
-        del self.known[what]
+        self.known.pop(what, None)
 
 
 @dataclass

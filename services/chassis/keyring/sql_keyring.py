@@ -1,0 +1,183 @@
+"""What the keyring has on record: keys, marks of who was erased, what belongs to whom, who is one person.
+
+Everything here runs inside a transaction of whoever calls, on its connection, and knows keys only as they are wrapped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Select, bindparam, delete, select, update
+
+from services.chassis.keyring.identity import Identified, Links, values_of
+from services.chassis.keyring.tables import BELONGINGS, ERASED, KEYS, LINKS
+from services.chassis.sql_dialect import among, insert_all, insert_or_ignore, lock
+
+LOOKED_UP_AT_ONCE: Final = 5_000
+
+V = TypeVar("V")
+
+Owner = tuple[str, str]
+"""A tenant, and whose key it is."""
+
+
+class Wrapped(NamedTuple):
+    """A key as it is stored."""
+
+    tenant: str
+    owner: str
+    kid: str
+    wrapped: bytes
+
+
+class Stored(NamedTuple):
+    """What there is of some owners; who is erased has no key."""
+
+    keys: list[Wrapped]
+    erased: set[Owner]
+
+
+class LookedUp(NamedTuple):
+    """What there is of some ids of keys."""
+
+    keys: list[Wrapped]
+    erased: set[str]
+
+
+def hold(connection: Connection, tenants: Iterable[str]) -> None:
+    """Nobody else links, or makes keys for, people of these tenants until the transaction ends.
+
+    One lock a tenant: linking moves whole persons, so locks of single identifiers would not hold others off.
+    """
+    lock(connection, {f"{tenant}/people" for tenant in tenants})
+
+
+def link(connection: Connection, tenant: str, identities: Iterable[Identified]) -> None:
+    """Makes one person of identities that share an identifier, as far as `Links` allows."""
+    several = [one for one in identities if len(one.identifiers) > 1]
+    if not several:
+        return
+    links = _links(connection, tenant, values_of(several))
+    for one in several:
+        links.join(one)
+    for person, others in links.merged:
+        same = (LINKS.c.tenant == tenant) & LINKS.c.person.in_(others)
+        connection.execute(update(LINKS).where(same).values(person=person))
+    added = [
+        {"tenant": tenant, "identifier": value, "kind": kind, "person": links.person_of[value]}
+        for value, kind in links.added.items()
+    ]
+    insert_all(connection, LINKS, added, ignore=True)
+
+
+def stored(connection: Connection, owners: Sequence[Owner]) -> Stored:
+    """Keys of these owners, and which of them are erased."""
+    dialect = connection.dialect.name
+    found, erased = [], set()
+    for tenant in sorted({tenant for tenant, _ in owners}):
+        theirs = {"tenant": tenant, "among": [owner for whose, owner in owners if whose == tenant]}
+        found += [Wrapped(*row) for row in connection.execute(_keys_among(dialect), theirs)]
+        erased |= {(tenant, row.owner) for row in connection.execute(_erased_among(dialect), theirs)}
+    return Stored(found, erased)
+
+
+def add(connection: Connection, keys: Iterable[Wrapped], now: datetime) -> None:
+    """Keeps keys that were made."""
+    insert_all(connection, KEYS, [key._asdict() | {"created_at": now} for key in keys])
+
+
+def note_belongings(connection: Connection, belongings: Iterable[tuple[str, str, str]]) -> None:
+    """What belongs to whom: tenant, subject, owner."""
+    rows = [dict(zip(("tenant", "subject", "owner"), one, strict=True)) for one in belongings]
+    insert_all(connection, BELONGINGS, rows, ignore=True)
+
+
+def belongings_of(connection: Connection, tenant: str, subjects: Collection[str]) -> set[str]:
+    """Owners that belong to these subjects."""
+    theirs = select(BELONGINGS.c.owner).where(BELONGINGS.c.tenant == tenant, BELONGINGS.c.subject.in_(subjects))
+    return set(connection.execute(theirs).scalars())
+
+
+def people(connection: Connection, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
+    """For each subject all that are the same person, itself among them."""
+    columns = select(LINKS.c.identifier, LINKS.c.person).where(LINKS.c.tenant == tenant)
+    mine = connection.execute(columns.where(LINKS.c.identifier.in_(subjects)))
+    persons = {row.identifier: row.person for row in mine}
+    members = defaultdict(set)
+    theirs = columns.where(LINKS.c.person.in_(set(persons.values())))
+    for row in connection.execute(theirs) if persons else ():
+        members[row.person].add(row.identifier)
+    return {
+        subject: frozenset({subject} | (members[persons[subject]] if subject in persons else set()))
+        for subject in subjects
+    }
+
+
+def destroy(connection: Connection, tenant: str, owners: Collection[str], now: datetime) -> None:
+    """Deletes keys and marks their owners as erased, also those who have none."""
+    for some in _portions(sorted(owners)):
+        mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(some)
+        kids = {row.owner: row.kid for row in connection.execute(select(KEYS).where(mine))}
+        mark(connection, tenant, {owner: kids.get(owner) for owner in some}, now)
+        connection.execute(delete(KEYS).where(mine))
+
+
+def mark(connection: Connection, tenant: str, kids: Mapping[str, str | None], now: datetime) -> int:
+    """Marks owners, and the ids of their keys, as erased; returns how many were not."""
+    rows = [{"tenant": tenant, "owner": owner, "kid": kid, "erased_at": now} for owner, kid in kids.items()]
+    return insert_or_ignore(connection, ERASED, rows)
+
+
+def look_up(connection: Connection, kids: Sequence[str]) -> LookedUp:
+    """Keys by their ids, and which ids are erased."""
+    found, erased = [], set()
+    for some in _portions(kids):
+        found += [Wrapped(*row) for row in connection.execute(_KEYS.where(KEYS.c.kid.in_(some)))]
+        erased |= set(connection.execute(select(ERASED.c.kid).where(ERASED.c.kid.in_(some))).scalars())
+    return LookedUp(found, erased)
+
+
+def _links(connection: Connection, tenant: str, values: Collection[str]) -> Links:
+    """What is on record of these identifiers and the persons they belong to."""
+    dialect = connection.dialect.name
+    found = connection.execute(_persons_among(dialect), {"tenant": tenant, "among": list(values)})
+    persons = {row.identifier: row.person for row in found}
+    theirs = {"tenant": tenant, "among": list(set(persons.values()))}
+    customers = connection.execute(_customers_among(dialect), theirs) if persons else ()
+    return Links(persons, {row.person: row.identifier for row in customers})
+
+
+_KEYS: Final = select(KEYS.c.tenant, KEYS.c.owner, KEYS.c.kid, KEYS.c.wrapped)
+
+# Statements that every group of answers needs: to build one anew takes longer than to execute it.
+
+
+@cache
+def _keys_among(dialect: str) -> Select[Any]:  # rows of `Wrapped`
+    return _KEYS.where(KEYS.c.tenant == bindparam("tenant"), among(dialect, KEYS.c.owner, "among"))
+
+
+@cache
+def _erased_among(dialect: str) -> Select[tuple[str]]:
+    mine = ERASED.c.tenant == bindparam("tenant"), among(dialect, ERASED.c.owner, "among")
+    return select(ERASED.c.owner).where(*mine)
+
+
+@cache
+def _persons_among(dialect: str) -> Select[tuple[str, str]]:
+    mine = LINKS.c.tenant == bindparam("tenant"), among(dialect, LINKS.c.identifier, "among")
+    return select(LINKS.c.identifier, LINKS.c.person).where(*mine)
+
+
+@cache
+def _customers_among(dialect: str) -> Select[tuple[str, str]]:
+    theirs = LINKS.c.tenant == bindparam("tenant"), among(dialect, LINKS.c.person, "among")
+    return select(LINKS.c.identifier, LINKS.c.person).where(*theirs, LINKS.c.kind == "customer")
+
+
+def _portions(items: Sequence[V]) -> Iterable[Sequence[V]]:
+    return (items[start : start + LOOKED_UP_AT_ONCE] for start in range(0, len(items), LOOKED_UP_AT_ONCE))
