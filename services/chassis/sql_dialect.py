@@ -82,7 +82,9 @@ def _stored_by(table: Table, names: tuple[str, ...], ignore: bool) -> _Stored:  
     insert, dialect = sqlite.insert(table), sqlite.dialect()
     compiled = (insert.on_conflict_do_nothing() if ignore else insert).compile(dialect=dialect, column_keys=list(names))
     assert compiled.positiontup is not None  # SQLite's parameters have no names
-    return str(compiled), [(name, table.c[name].type.bind_processor(dialect)) for name in compiled.positiontup]
+    return str(compiled), [
+        (name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup
+    ]
 
 
 class _AsJson(TypeDecorator[list[str]]):

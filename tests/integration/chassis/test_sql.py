@@ -17,7 +17,7 @@ from infra.local.kafka_broker import free_port
 from services.chassis import sql
 from services.chassis.failures import Transient
 from services.chassis.sql import Database, Utc, open_database, sqlite_url
-from services.chassis.sql_dialect import PARAMETERS, insert_or_ignore, last_number, lock, upsert
+from services.chassis.sql_dialect import PARAMETERS, insert_all, insert_or_ignore, last_number, lock, upsert
 from services.chassis.tables import Number
 from tests.support.topics import DEADLINE_S
 
@@ -278,6 +278,27 @@ async def test_who_loses_a_deadlock_may_try_again(postgres_url: str) -> None:
 
         outcomes = await asyncio.gather(crossed(one, "a", "b"), crossed(other, "b", "a"), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "Transient"]
+
+
+async def test_many_rows_are_stored_as_one_is(database: Database) -> None:
+    noon = datetime(2026, 5, 20, 12, tzinfo=UTC)
+    async with database.begin() as transaction:
+        await transaction.execute(MOMENTS.insert(), {"id": 0, "at": noon})
+        await transaction.run_sync(insert_all, MOMENTS, [{"id": number, "at": noon} for number in range(1, MANY)])
+        stored = await transaction.execute(select(MOMENTS.c.at).distinct())
+        assert stored.scalars().all() == [noon]
+
+
+async def test_many_rows_that_collide_are_an_error_or_ignored(database: Database) -> None:
+    old, new = _rows(range(10), "old"), _rows(range(20), "new")
+    async with database.begin() as transaction:
+        await transaction.run_sync(insert_all, ROWS, old)
+        await transaction.run_sync(partial(insert_all, ignore=True), ROWS, new)
+        await transaction.run_sync(insert_all, ROWS, [])
+        kept = (await transaction.execute(select(ROWS.c.b).order_by(ROWS.c.id))).scalars().all()
+    assert kept == ["old"] * 10 + ["new"] * 10
+    with pytest.raises(IntegrityError):
+        await database.in_one_go(partial(insert_all, table=ROWS, rows=new))
 
 
 async def test_work_in_one_go_is_committed_whole_or_not_at_all(database: Database) -> None:
