@@ -53,9 +53,10 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits, how many groups are being prepared, and of how many requests the last one was."""
+    """Who waits with how many arrivals, how many groups are being prepared, of how many requests the last one was."""
 
     waiting: deque[_Waiting] = field(default_factory=deque)
+    arrivals: int = 0
     preparing: int = 0
     last: int = 0
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -78,6 +79,7 @@ class GatheringDoor(Door):
             return []
         one = _Waiting(arrivals, now, asyncio.get_running_loop().create_future())
         self._queue.waiting.append(one)
+        self._queue.arrivals += len(arrivals)
         if self._queue.preparing < (2 if self._is_full() else 1):
             self._queue.preparing += 1
             self._start(self._prepare_all())
@@ -102,7 +104,7 @@ class GatheringDoor(Door):
             self._queue.preparing -= 1
 
     def _is_full(self) -> bool:
-        return sum(len(one.arrivals) for one in self._queue.waiting) >= FULL
+        return self._queue.arrivals >= FULL
 
     def _next(self) -> list[_Waiting]:
         waiting = self._queue.waiting
@@ -111,6 +113,7 @@ class GatheringDoor(Door):
         while waiting and (not group or size + len(waiting[0].arrivals) <= MOST_AT_ONCE):
             group.append(waiting.popleft())
             size += len(group[-1].arrivals)
+        self._queue.arrivals -= size
         return group
 
     async def _prepare(self, group: list[_Waiting]) -> None:

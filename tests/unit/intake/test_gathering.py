@@ -152,3 +152,22 @@ async def test_while_one_group_is_on_its_way_the_next_is_prepared(behind: Behind
     assert not any(request.done() for request in requests)
     behind.published.set()
     assert await asyncio.gather(*requests) == [["identity: a"], ["identity: b"]]
+
+
+async def test_a_whole_batch_does_not_wait_for_the_one_before(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "FULL", 3)
+    requests = await asked(door(), ("a",), ("b",), ("c", "d"), ("e", "f", "g"))
+    assert behind.groups == [["a"], ["b", "c", "d"]]
+    behind.open.set()
+    await asyncio.gather(*requests)
+    assert behind.groups == [["a"], ["b", "c", "d"], ["e", "f", "g"]]
+
+
+async def test_after_several_at_once_others_are_waited_for(behind: Behind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "LINGER_S", 0.5)
+    behind.open.set()
+    subject = door()
+    together = asyncio.gather(told(subject, "a"), told(subject, "b"))
+    await together
+    await asyncio.gather(*await asked(subject, ("c",), ("d",)))
+    assert behind.groups == [["a", "b"], ["c", "d"]]
