@@ -279,7 +279,8 @@ async def test_whatever_fails_every_mail_ends_and_none_goes_out_twice(world: Wor
             lambda newest: (
                 {name: newest[one.response_id].state for name, one in messages.items() if one.response_id in newest}
                 == expected
-            )
+            ),
+            deadline_s=120.0,  # most of it is the waits between tries, which grow with each that fails
         )
     assert len(found) == len(expected)
     counts = await world.sandbox.counts()
