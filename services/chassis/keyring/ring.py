@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -114,7 +113,7 @@ class Keyring:
         self._database = database
         self._master = AESGCM(master_key)
         self._clock = clock
-        self._by_owner: _Remembered[Key | Erased] = _Remembered(clock)
+        self._by_claim: _Remembered[Key | Erased] = _Remembered(clock)
         self._by_kid: _Remembered[Key | Erased] = _Remembered(clock)
         self._secrets: dict[str, bytes] = {}
 
@@ -182,14 +181,17 @@ class Keyring:
         An owner who was erased gets no new key.
         """
         found = {}
-        for claim in claims:
-            remembered = self._by_owner.get(claim)
-            if remembered is not None:
+        fresh = []
+        for claim in dict.fromkeys(claims):
+            remembered = self._by_claim.get(claim)
+            if remembered is None:
+                # also where another claim of the same owner is remembered: this one may bring a belonging
+                fresh.append(claim)
+            else:
                 found[claim.tenant, claim.owner] = remembered
-        fresh = [claim for claim in dict.fromkeys(claims) if (claim.tenant, claim.owner) not in found]
         if fresh:
-            made = await self._database.in_one_go(partial(self._admit, fresh))
-            self._by_owner.put({claim: made[claim.tenant, claim.owner] for claim in fresh})
+            made = await self._database.in_one_go(lambda connection: self._admit(connection, fresh))
+            self._by_claim.put({claim: made[claim.tenant, claim.owner] for claim in fresh})
             self._by_kid.put({key.kid: key for key in made.values() if isinstance(key, Key)})
             found |= made
         return found
@@ -244,12 +246,12 @@ class Keyring:
         """Marks keys that are gone for good, so that what they sealed counts as erased; returns how many were."""
         found = await self._look_up(kids, lost_allowed=True)
         lost: dict[str, str | None] = {f"lost:{kid}": kid for kid in kids if kid not in found}
-        async with self._database.begin() as transaction:
-            return await transaction.run_sync(sql_keyring.mark, STRANGERS, lost, self._clock.now())
+        now = self._clock.now()
+        return await self._database.in_one_go(lambda connection: sql_keyring.mark(connection, STRANGERS, lost, now))
 
     def forget(self) -> None:
         """Drops what is remembered of keys in this process."""
-        self._by_owner.forget()
+        self._by_claim.forget()
         self._by_kid.forget()
 
     async def seal_letter(self, letter_id: UUID, content: bytes) -> Sealed | None:
@@ -266,11 +268,11 @@ class Keyring:
 
     async def erase_letter(self, letter_id: UUID) -> None:
         """Destroys the key of a dead letter: nobody can read any more what the stranger sent."""
-        async with self._database.begin() as transaction:
-            await transaction.run_sync(sql_keyring.destroy, STRANGERS, [_owner_of(letter_id)], self._clock.now())
+        owners, now = [_owner_of(letter_id)], self._clock.now()
+        await self._database.in_one_go(lambda connection: sql_keyring.destroy(connection, STRANGERS, owners, now))
         self.forget()
 
-    def _admit(self, claims: Sequence[Claim], connection: Connection) -> dict[Owner, Key | Erased]:
+    def _admit(self, connection: Connection, claims: Sequence[Claim]) -> dict[Owner, Key | Erased]:
         """Nobody else links or makes keys of these tenants meanwhile: what is not there now is ours to make."""
         owners = list(dict.fromkeys((claim.tenant, claim.owner) for claim in claims))
         tenants = sorted({tenant for tenant, _ in owners})

@@ -157,6 +157,15 @@ async def test_what_belongs_to_a_person_is_erased_with_them(ring: Keyring, order
     assert await ring.admit([claims["comment"]]) == {(TENANT, "response:r1"): Erased()}
 
 
+async def test_what_comes_beside_something_that_is_known_belongs_to_its_person_too(ring: Keyring) -> None:
+    one = await _who(ring, "c-1")
+    known, new = (Claim(TENANT, one.subject, one, f"response:r{number}") for number in (1, 2))
+    await ring.admit([known])
+    await ring.admit([known, new])
+    await ring.erase(TENANT, [one.subject])
+    assert await ring.admit([Claim(TENANT, "response:r2")]) == {(TENANT, "response:r2"): Erased()}
+
+
 async def test_what_turns_out_to_belong_to_somebody_erased_is_erased_at_once(ring: Keyring) -> None:
     one, comment = await _who(ring, "c-1"), Claim(TENANT, "response:r1")
     key = (await ring.admit([comment]))[TENANT, "response:r1"]
