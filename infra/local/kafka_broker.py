@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -55,11 +55,18 @@ class KafkaDown(Exception):
     """The broker did not come up; the message says where to look."""
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports nobody uses at the moment, no two of them the same: each is held until all are found."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
 def free_port() -> int:
     """A port nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def is_open(port: int) -> bool:
@@ -138,7 +145,8 @@ class KafkaBroker:
 @contextmanager
 def running_broker(folder: Path, port: int | None = None, extra: str = "") -> Iterator[KafkaBroker]:
     """A broker for as long as the block lasts."""
-    broker = KafkaBroker(folder, port or free_port(), free_port(), extra)
+    free, controller = free_ports(2)
+    broker = KafkaBroker(folder, port or free, controller, extra)
     broker.start()
     try:
         yield broker

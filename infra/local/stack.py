@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Final
 import psutil
 
 from infra.local import processes
-from infra.local.kafka_broker import KafkaBroker, KafkaDown, free_port, is_open, running_broker
+from infra.local.kafka_broker import KafkaBroker, KafkaDown, free_ports, is_open, running_broker
 from infra.sandbox.sendgrid.signing import new_key_pair
 
 SERVICES: Final = ("monitor", "intake", "outreach", "delivery", "routing", "scoring")
@@ -63,22 +63,21 @@ class StackDown(Exception):
 class Ports:
     """Where everything listens."""
 
-    kafka: int = KAFKA_PORT
-    controller: int = KAFKA_PORT + 1
-    first: int = BASE_PORT
-    free: bool = False
+    kafka: int
+    controller: int
+    by_name: Mapping[str, int]
+
+    @classmethod
+    def in_a_row(cls, kafka: int = KAFKA_PORT, first: int = BASE_PORT) -> Ports:
+        """Kafka's two, and one for every service and sandbox from `first` on."""
+        return cls(kafka, kafka + 1, {name: first + number for number, name in enumerate((*SERVICES, *SANDBOXES))})
 
     @classmethod
     def any_free(cls) -> Ports:
         """Ports nobody uses: for runs beside others."""
-        return cls(free_port(), free_port(), 0, free=True)
-
-    def by_name(self) -> dict[str, int]:
-        """A port for every service and sandbox."""
         names = (*SERVICES, *SANDBOXES)
-        if self.free:
-            return {name: free_port() for name in names}
-        return {name: self.first + number for number, name in enumerate(names)}
+        kafka, controller, *others = free_ports(2 + len(names))
+        return cls(kafka, controller, dict(zip(names, others, strict=True)))
 
 
 @dataclass(slots=True)
@@ -102,7 +101,7 @@ class Stack:
 
     def __init__(self, folder: Path, ports: Ports, extra_env: dict[str, str] | None = None) -> None:
         self.folder: Final = folder
-        self.ports: Final = ports.by_name()
+        self.ports: Final = dict(ports.by_name)
         self.broker: Final = KafkaBroker(folder / KAFKA_FOLDER, ports.kafka, ports.controller)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock: int | None = lock(folder)

@@ -50,7 +50,7 @@ def up(
     """Run the whole loop on this machine: Kafka, SQLite, every service, both sandboxes. Ctrl-C stops it."""
     folder = environment.state_folder()
     try:
-        stack = Stack(folder, Ports(kafka_port, kafka_port + 1, port))
+        stack = Stack(folder, Ports.in_a_row(kafka_port, port))
     except StackDown as error:
         raise fail(str(error), Exit.UNAVAILABLE) from error
     environment.replace(stack.env, KEPT)

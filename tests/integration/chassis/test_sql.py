@@ -239,6 +239,7 @@ async def test_errors_quote_no_parameters(database: Database) -> None:
 
 async def test_a_database_that_answers_is_up(database: Database) -> None:
     await database.probe()
+    assert await database.in_one_go(partial(_insert, ["n"])) == 1
 
 
 async def test_a_database_that_is_away_is_transient() -> None:
@@ -336,10 +337,11 @@ async def test_what_was_committed_goes_into_the_file_while_no_commit_waits_for_i
     async with open_database(sqlite_url(tmp_path, "nps")) as database:
         await database.in_one_go(TABLES.create_all)
         await database.in_one_go(partial(_insert, ["into-the-file"]))
-        numbers = count()
+        file, numbers = tmp_path / "nps.sqlite3", count()
         async with asyncio.timeout(DEADLINE_S):
-            while b"into-the-file" not in (tmp_path / "nps.sqlite3").read_bytes():
+            while b"into-the-file" not in (written := file.read_bytes()):
                 await database.in_one_go(partial(_insert, [f"later-{next(numbers)}"]))
+    assert b"into-the-file" in written
 
 
 def _insert(names: Sequence[str], connection: Connection) -> int:

@@ -34,8 +34,8 @@ async def test_delivery_does_not_start_beside_a_keyring_that_was_lost_since_some
         async with world.delivery():
             pass
     await recover(world.settings, world.business, world.clock)
-    async with world.delivery():
-        pass
+    async with hosted(world.delivery()) as client:
+        assert (await client.get("/version")).status_code == 200
 
 
 async def test_where_nobody_has_opted_out_nothing_is_lost(world: World) -> None:
@@ -44,5 +44,5 @@ async def test_where_nobody_has_opted_out_nothing_is_lost(world: World) -> None:
         await world.want(message)
         await world.ends(message, "delivered")
     await lose_keyring(world)
-    async with world.delivery():
-        pass
+    async with hosted(world.delivery()) as client:
+        assert (await client.get("/version")).status_code == 200

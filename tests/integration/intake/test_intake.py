@@ -256,6 +256,8 @@ async def test_what_was_deleted_is_counted_by_record(world: World, monkeypatch: 
         async with asyncio.timeout(30):
             while 'nps_inbound_deleted_total{topic="responses.email"} 5' not in (await client.get("/metrics")).text:
                 await asyncio.sleep(0.02)
+    async with reading(world.frame.kafka, "responses.email") as reader:
+        assert await reader.to_end() == []
 
 
 async def test_what_could_not_be_deleted_is_deleted_the_next_time(world: World) -> None:

@@ -16,7 +16,7 @@ from aiokafka.structs import TopicPartition
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 
-from infra.local.kafka_broker import KafkaBroker, free_port
+from infra.local.kafka_broker import KafkaBroker, free_ports
 from schemas.malformed import Malformed
 from schemas.message import effect_id
 from schemas.topic import join_key
@@ -224,7 +224,8 @@ async def test_missing_topics_are_named_and_read_once_they_are_there(
 async def test_while_kafka_is_away_it_says_so_and_goes_on_by_itself(
     tmp_path: Path, clock: ManualClock, business: Business
 ) -> None:
-    broker = KafkaBroker(tmp_path / "kafka", free_port(), free_port())
+    kafka, controller = free_ports(2)
+    broker = KafkaBroker(tmp_path / "kafka", kafka, controller)
     settings = MonitorSettings(kafka_bootstrap=broker.bootstrap, partitions=1, instance="test", http_port=0)
     topics = [wanted_topic(topic, 1) for topic in READS]
 
@@ -295,7 +296,8 @@ async def test_events_tell_what_changes_and_a_page_that_comes_back_what_it_misse
 
 async def test_pages_that_are_open_do_not_hold_up_the_end(world: World) -> None:
     async with asyncio.timeout(15), served(world.settings, world.monitor()) as address, _events(address) as events:
-        await anext(events)
+        _, first = await anext(events)
+    assert first["whole"]
 
 
 async def test_the_page_is_strict_about_where_things_come_from(world: World) -> None:

@@ -145,8 +145,12 @@ def test_an_id_token_whose_signature_does_not_fit_is_refused_whatever_it_claims(
 
 def test_an_id_token_holds_for_its_hour_and_what_clocks_may_differ() -> None:
     token = GOOGLE.token(claims(NOW))
-    verified(token, NOW - timedelta(minutes=5))
-    verified(token, NOW + timedelta(minutes=65))
+    first, last, second = NOW - timedelta(minutes=5), NOW + timedelta(minutes=65), timedelta(seconds=1)
+    for at in (first, last):
+        verified(token, at)
+    for at in (first - second, last + second):
+        with pytest.raises(Unverified):
+            verified(token, at)
 
 
 @pytest.mark.parametrize(
