@@ -15,8 +15,8 @@ EFFECTS = UUID("5a1b3c84-9f1e-5c35-8d0a-6a2b6f9d7e10")
 """Namespace of the ids of effects (RFC 9562 §5.5)."""
 
 
-def effect_id(tenant: str, response_id: str, effect: Literal["mail", "task", "perk"]) -> UUID:
-    """The id of the one mail, task or perk of an answer: no revision, template or retry makes a second."""
+def effect_id(tenant: str, response_id: str, effect: str) -> UUID:
+    """The id of the one mail, task, perk, survey or notice of an answer: no revision or retry makes a second."""
     return uuid5(EFFECTS, f"{len(tenant)}:{tenant},{len(response_id)}:{response_id},{effect}")
 
 

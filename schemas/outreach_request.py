@@ -37,6 +37,7 @@ class OutreachRequest(Contract):
     task_id: UUID
     rule: Name | None = None
     priority: Priority = "normal"
+    owner: Identifier | None = Field(default=None, description="who gets it, if the rule says; else outreach decides")
     due_at: Moment | None = None
     metric: Metric = "nps"
     score: Points | None = None

@@ -13,11 +13,14 @@ from schemas.delivery import Delivery
 from schemas.erasure import Erasure
 from schemas.generation import Generation
 from schemas.message import Message
+from schemas.notice import Notice
 from schemas.outreach_request import OutreachRequest
 from schemas.person_answer import PersonAnswer
+from schemas.playbook_change import PlaybookChange
 from schemas.provider_event import ProviderEvent
 from schemas.response import Response
 from schemas.score import Score
+from schemas.shadow_decision import ShadowDecision
 from schemas.survey_request import SurveyRequest
 from schemas.tally import Tally
 from schemas.task import Task
@@ -111,6 +114,34 @@ OUTREACH: Final = Topic(
     readers=frozenset({"outreach", "console"}),
     meaning="the task an answer should lead to",
 )
+NOTICES: Final = Topic(
+    name="nps.notices",
+    payload=Notice,
+    key=_RESPONSE,
+    writer="routing",
+    readers=frozenset({"outreach", "console", "outside"}),
+    meaning="what a rule tells a team, and which customers it wants asked again",
+    retention=timedelta(days=30),
+)
+SHADOW_DECISIONS: Final = Topic(
+    name="nps.shadow-decisions",
+    payload=ShadowDecision,
+    key=_RESPONSE,
+    writer="routing",
+    readers=frozenset({"console"}),
+    meaning="what a playbook on trial would have done about an answer",
+    retention=timedelta(days=30),
+)
+PLAYBOOKS: Final = Topic(
+    name="nps.playbooks",
+    payload=PlaybookChange,
+    key=("tenant", "number"),
+    writer="routing",
+    readers=frozenset({"console"}),
+    meaning="which playbook decides, each change of it, and every playbook as it was written",
+    scaled=False,
+    compacted=True,
+)
 DELIVERIES: Final = Topic(
     name="nps.deliveries",
     payload=Delivery,
@@ -124,7 +155,7 @@ TASKS: Final = Topic(
     payload=Task,
     key=("tenant", "task_id"),
     writer="outreach",
-    readers=frozenset({"outreach", "monitor", "console", "outside"}),
+    readers=frozenset({"routing", "outreach", "monitor", "console", "outside"}),
     meaning="each task as it stands, in clear for the CRM; a tombstone erases it",
     compacted=True,
     compaction_lag=timedelta(hours=1),
@@ -185,6 +216,9 @@ CATALOGUE: Final[tuple[Topic[Contract], ...]] = (
     DECISIONS,
     MESSAGES,
     OUTREACH,
+    NOTICES,
+    SHADOW_DECISIONS,
+    PLAYBOOKS,
     DELIVERIES,
     TASKS,
     PROVIDER_EVENTS,

@@ -302,6 +302,7 @@ def _environment(folder: Path, ports: dict[str, int], bootstrap: str) -> dict[st
         BOOTSTRAP: bootstrap,
         "NPS_PARTITIONS": str(PARTITIONS),
         "NPS_INSTANCE": "local",
+        "NPS_AT_ONCE": "true",  # whoever tries it out sees at once what an answer leads to, at night as well
         "NPS_STATE_DIR": str(folder.absolute()),
         "NPS_SENDGRID_URL": f"http://127.0.0.1:{ports['sendgrid']}",
         "NPS_UNSUBSCRIBE_URL": f"http://127.0.0.1:{ports['delivery']}",

@@ -87,11 +87,12 @@ class _Effects(Generic[T]):
 
 
 def decoder(topics: Iterable[Topic[Any]]) -> Callable[[Raw], Any]:  # payloads differ by topic
-    """Decodes each record by the topic it came from."""
+    """Decodes each record by the topic it came from; the tombstone of a compacted one is none."""
     by_name = {topic.name: topic for topic in topics}
 
     def decode(raw: Raw) -> Any:  # the payload of that topic
-        return by_name[raw.topic].decode(raw.headers, raw.value)
+        topic = by_name[raw.topic]
+        return None if raw.value is None and topic.compacted else topic.decode(raw.headers, raw.value)
 
     return decode
 

@@ -17,9 +17,11 @@ from schemas.topics import (
     DECISIONS,
     DELIVERIES,
     MESSAGES,
+    NOTICES,
     OUTREACH,
     PROVIDER_EVENTS,
     RESPONSES,
+    SHADOW_DECISIONS,
     TASK_UPDATES,
     TASKS,
 )
@@ -77,7 +79,15 @@ class Step:
     trace: str | None
 
 
-_ANSWER_TOPICS: Final[tuple[Topic[Any], ...]] = (RESPONSES, DECISIONS, MESSAGES, OUTREACH, DELIVERIES)
+_ANSWER_TOPICS: Final[tuple[Topic[Any], ...]] = (
+    RESPONSES,
+    DECISIONS,
+    SHADOW_DECISIONS,
+    MESSAGES,
+    OUTREACH,
+    NOTICES,
+    DELIVERIES,
+)
 _TASK_TOPICS: Final[tuple[Topic[Any], ...]] = (TASKS, TASK_UPDATES)
 
 
@@ -142,11 +152,22 @@ def _answer(p: Any) -> str:
 
 def _decision(p: Any) -> str:
     what = p.action if p.outcome == "action" else p.outcome
-    return _joined(f"#{p.number} {what}", p.reason, f"rule {p.rule}" if p.rule else "no rule", p.detail)
+    until = f"{p.action} waits until {p.until:%Y-%m-%d %H:%M}Z" if p.until else None
+    return _joined(f"#{p.number} {what}", p.reason, until, f"rule {p.rule}" if p.rule else "no rule", p.detail)
 
 
 def _command(p: Any) -> str:
     return _joined(f"#{p.revision} {p.command}", p.reason)
+
+
+def _notice(p: Any) -> str:
+    return _joined(p.kind, p.to, f"rule {p.rule}")
+
+
+def _shadow(p: Any) -> str:
+    what = p.action if p.outcome == "action" else p.outcome
+    same = None if p.differs else "as decided"
+    return _joined(f"#{p.number} {p.playbook_version} on trial: {what}", p.reason, f"rule {p.rule}", same)
 
 
 def _delivery(p: Any) -> str:
@@ -171,6 +192,8 @@ _SAYS: Final[dict[str, Callable[[Any], str]]] = {
     DECISIONS.name: _decision,
     MESSAGES.name: _command,
     OUTREACH.name: _command,
+    NOTICES.name: _notice,
+    SHADOW_DECISIONS.name: _shadow,
     DELIVERIES.name: _delivery,
     TASKS.name: _task,
     PROVIDER_EVENTS.name: _event,

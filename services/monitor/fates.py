@@ -1,6 +1,6 @@
 """What became of an answer, in words: the steps of one answer, and many answers counted by where they are.
 
-Each answer counts in exactly one place: waiting for a decision, a mail, a task, nothing by rule, or not contacted.
+Each answer counts in exactly one place: waiting, a mail, a task, somebody told, nothing by rule, or not contacted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from services.monitor.answers import Decided, Followed, Mailed, Tasked
 
 Tone = Literal["good", "waiting", "bad", "quiet"]
-Place = Literal["waiting", "mail", "task", "nothing", "not_contacted"]
+Place = Literal["waiting", "mail", "task", "told", "nothing", "not_contacted"]
 
 ORDERED: Final = "ordered"
 """Decided, and nothing heard yet from the service that does it."""
@@ -72,6 +72,9 @@ REASONS: Final[Mapping[str, str]] = {
     "stale": "too old to write",
     "erased": "erased",
     "too_late": "already sent",
+    "already_sent": "already sent",
+    "left": "no customer any more",
+    "settling": "for a comment or an edit",
 }
 
 
@@ -96,7 +99,9 @@ def _decision(decided: Decided) -> list[Step]:
     if decided.outcome == "none":
         found.append(Step("nothing to do" if decided.rule else "no rule matches", "quiet"))
     elif decided.outcome != "action":
-        verb = "withdrawn" if decided.outcome == "withdrawn" else "not contacted"
+        verb = {"withdrawn": "withdrawn", "held": f"{decided.action.replace('_', ' ')} waits"}.get(
+            decided.outcome, "not contacted"
+        )
         found.append(Step(_because(verb, decided.reason), "quiet"))
     return found
 
@@ -149,7 +154,13 @@ def _place(followed: Followed) -> tuple[Place, str]:
     if decided.outcome == "none":
         return "nothing", ""
     if decided.outcome != "action":
-        return "not_contacted", decided.reason or ""
+        return "waiting" if decided.outcome == "held" else "not_contacted", decided.reason or ""
+    return _acted(followed, decided)
+
+
+def _acted(followed: Followed, decided: Decided) -> tuple[Place, str]:
+    if decided.action in {"notify", "survey_request"}:
+        return "told", decided.action
     if _expects_task(decided):
         return "task", followed.tasked.status if followed.tasked else ORDERED
     mailed = followed.mailed
@@ -165,7 +176,9 @@ def _words(place: Place, state: str) -> Step:
         case "task":
             return TASKS[state]
         case "waiting":
-            return WAITING
+            return Step(f"{WAITING.text}: {REASONS[state]}" if state else WAITING.text, WAITING.tone)
+        case "told":
+            return Step("a survey is asked for" if state == "survey_request" else "somebody is told", "quiet")
         case "nothing":
             return Step("no rule asks for anything", "quiet")
         case "not_contacted":

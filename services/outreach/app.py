@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from schemas.topic import Topic
-from schemas.topics import ERASURES, OUTREACH, TASK_UPDATES
+from schemas.topics import ERASURES, NOTICES, OUTREACH, TASK_UPDATES
 from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.keyring import open_keyring
@@ -42,6 +42,7 @@ async def outreach(settings: OutreachSettings, business: Business, clock: Clock)
         handlers = Outreach(settling, clock, metrics)
         reads: dict[Topic[Any], Handler[Any]] = {
             OUTREACH: handlers.on_requests,
+            NOTICES: handlers.on_notices,
             TASK_UPDATES: handlers.on_updates,
             ERASURES: handlers.on_erasures,
         }

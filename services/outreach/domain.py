@@ -27,6 +27,7 @@ from uuid import UUID, uuid5
 
 from schemas.contract import band_of
 from schemas.decision import Reason
+from schemas.notice import Notice
 from schemas.outreach_request import OutreachRequest, Priority
 from schemas.personal_data import PersonalData
 from schemas.sealed import Sealed
@@ -333,6 +334,22 @@ def ask_again(standing: Standing, after: timedelta | None) -> SurveyRequest | No
     )
 
 
+def survey_wanted(notice: Notice) -> SurveyRequest | None:
+    """The request that a rule's notice asks for; none if it only tells somebody."""
+    if notice.kind != "survey_request":
+        return None
+    return SurveyRequest(
+        request_id=notice.notice_id,
+        tenant=notice.tenant,
+        response_id=notice.response_id,
+        cause="playbook",
+        survey=notice.to,
+        subject=notice.subject,
+        not_before=notice.not_before or notice.answered_at,
+        sealed=notice.sealed,
+    )
+
+
 def task_of(standing: Standing, person: PersonalData, comment: str | None, notes: Sequence[Note]) -> Task:
     """The whole task as it stands, for a person to read."""
     request = standing.request
@@ -404,7 +421,7 @@ def _opened(request: OutreachRequest, standing: Standing, given: Given, now: dat
         request=request if request.due_at else request.model_copy(update={"due_at": now + given.due_in}),
         rebuilt=False,
         kind=_kind(request, given),
-        assigned=standing.assigned or _picked(given.owners, standing.task_id),
+        assigned=standing.assigned or request.owner or _picked(given.owners, standing.task_id),
         withdrawal=None,
         words=words,
         created_at=standing.created_at or now,

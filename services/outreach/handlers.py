@@ -8,21 +8,23 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from schemas.erasure import Erasure
+from schemas.notice import Notice
 from schemas.outreach_request import OutreachRequest
 from schemas.personal_data import PersonalData
 from schemas.task import Note
 from schemas.task_update import TaskUpdate
 from schemas.topic import decode_json
+from schemas.topics import SURVEY_REQUESTS
 from services.chassis.clock import Clock
 from services.chassis.consuming import Batch
 from services.chassis.failures import Malformed
 from services.chassis.keyring import Erased
 from services.chassis.metrics import ChassisMetric, Metrics
-from services.chassis.records import Outgoing, Received
+from services.chassis.records import Cause, Outgoing, Received, outgoing
 from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import lock
 from services.outreach import sql_tasks
-from services.outreach.domain import EFFECTS, Given, Standing, follow, forget, hear
+from services.outreach.domain import EFFECTS, Given, Standing, follow, forget, hear, survey_wanted
 from services.outreach.metrics import OutreachMetric
 from services.outreach.opening import notes_of
 from services.outreach.settling import Ledger, Settling
@@ -50,6 +52,17 @@ class Outreach:
             except Malformed as error:
                 await batch.refuse(received.raw, error)
         return await self.settling.settle(transaction, ledger, now)
+
+    async def on_notices(self, transaction: Transaction, batch: Batch[Notice]) -> Sequence[Outgoing]:
+        """Passes on whom a rule wants asked again."""
+        del transaction  # a notice comes once, and leaves nothing behind
+        now, records = self.clock.now(), []
+        for received in batch.records:
+            request = survey_wanted(received.payload)
+            if request:
+                cause = Cause("outreach", now, received.raw.traceparent)
+                records.append(outgoing(SURVEY_REQUESTS, request, str(request.request_id), cause))
+        return records
 
     async def on_updates(self, transaction: Transaction, batch: Batch[TaskUpdate]) -> Sequence[Outgoing]:
         """Applies what CRMs say, each word once."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 
 from schemas.topic import Topic
-from schemas.topics import CONSENTS, DELIVERIES, RESPONSES
+from schemas.topics import CONSENTS, DELIVERIES, RESPONSES, TASKS
 from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.keyring import open_keyring
@@ -20,7 +20,9 @@ from services.chassis.web import ON_ERROR, ops_routes
 from services.routing import READS, WRITES
 from services.routing.handlers import Routing
 from services.routing.metrics import ROUTING_METRICS, RoutingMetric
+from services.routing.rulebooks import Rulebooks
 from services.routing.settings import RoutingSection, RoutingSettings
+from services.routing.waiting import Waiting
 
 GROUP: Final = "routing"
 OUTLINE: Final = Outline("routing", "services.routing", READS, WRITES)
@@ -36,11 +38,17 @@ async def routing(settings: RoutingSettings, business: Business, clock: Clock) -
         open_keyring(settings, clock) as keyring,
     ):
         service.frame.health.add_probe("keyring", keyring.probe)
-        handlers = Routing(sections, keyring, clock, metrics)
+        handlers = Routing(Rulebooks(sections, at_once=settings.at_once), keyring, clock, metrics)
         reads: dict[Topic[Any], Handler[Any]] = {
             RESPONSES: handlers.on_answers,
             DELIVERIES: handlers.on_deliveries,
             CONSENTS: handlers.on_consents,
+            TASKS: handlers.on_tasks,
         }
         web = Starlette(routes=ops_routes(service.frame.health, metrics, VERSION), exception_handlers=ON_ERROR)
-        yield Assembly({"consumer": service.consumer(GROUP, reads).run, "outbox": service.sweeper().run}, web)
+        loops = {
+            "consumer": service.consumer(GROUP, reads).run,
+            "outbox": service.sweeper().run,
+            "waiting": Waiting(service, handlers).run,
+        }
+        yield Assembly(loops, web)

@@ -12,16 +12,17 @@ from schemas.decision import Decision
 from schemas.message import Message
 from schemas.outreach_request import OutreachRequest
 from schemas.topic import Topic
-from schemas.topics import DECISIONS, MESSAGES, OUTREACH
+from schemas.topics import DECISIONS, MESSAGES, OUTREACH, PLAYBOOKS
 from services.chassis.business import Business
 from services.chassis.clock import Clock
 from services.chassis.kafka import Kafka
 from services.chassis.recovering import Replay, begin_anew, open_replay, set_group_offsets, wait_until_alone
 from services.chassis.sql import Transaction
 from services.chassis.sql_service import open_own_database
-from services.routing import READS, sql_standings
+from services.routing import READS, sql_playbooks, sql_standings
 from services.routing.app import GROUP, OUTLINE
 from services.routing.domain import Standing
+from services.routing.policy import MAILS
 from services.routing.settings import RoutingSettings
 from services.routing.tables import ROUTING
 
@@ -62,6 +63,7 @@ async def recover(settings: RoutingSettings, business: Business, clock: Clock) -
             await _replay_decisions(transaction, replay, found)
             await _replay_commands(transaction, replay, MESSAGES, _with_mail)
             await _replay_commands(transaction, replay, OUTREACH, _with_task)
+            await _replay_playbooks(transaction, replay)
             here = {(kafka.name_here(topic), number): offset for (topic, number), offset in starts.items()}
             await begin_anew(transaction, GROUP, here, clock)
     await set_group_offsets(kafka, GROUP, starts)
@@ -82,14 +84,32 @@ async def _replay_decisions(transaction: Transaction, replay: Replay, found: Rec
 
 
 def _decided(standing: Standing, decision: Decision) -> Standing:
+    """How an answer stands after a decision. What it says is noted again as soon as it is read again."""
+    at = decision.decided_at
+    does = decision.action if decision.outcome == "action" else None
+    told = (*decision.notices, *((decision.rule,) if does in {"notify", "survey_request"} and decision.rule else ()))
     return replace(
         standing,
         revision=decision.response_revision,
         number=decision.number,
         past=standing.past or decision.reason == "history",
         rule=decision.rule,
-        first_decided_at=standing.first_decided_at or decision.decided_at,
+        first_decided_at=standing.first_decided_at or at,
+        subject=decision.subject or standing.subject,
+        account=decision.account or standing.account,
+        channel=decision.channel or standing.channel,
+        due_at=decision.until if decision.outcome == "held" else None,
+        mail_at=(standing.mail_at or at) if does in MAILS else None,
+        task_at=(standing.task_at or at) if does == "outreach" else None,
+        survey_at=standing.survey_at or (at if does == "survey_request" else None),
+        told=tuple(dict.fromkeys((*standing.told, *told))),
     )
+
+
+async def _replay_playbooks(transaction: Transaction, replay: Replay) -> None:
+    async for batch in replay.batches(PLAYBOOKS):
+        for record in batch:
+            await sql_playbooks.keep(transaction, record.payload)
 
 
 async def _replay_commands(

@@ -4,23 +4,29 @@ Strange cases, each with its rule:
   a revision arrives twice              nothing happens, unless its content differs: the first stays, it is reported
   a retraction arrives first            it stands; what it retracts changes nothing when it comes
   a comment arrives before its answer   it waits for it
+  a comment arrives while one waits     the wait is over: it is decided with the comment
+  a comment arrives after that          it reaches the open task, or whatever rule then decides
   a mark of history on a live answer    changes nothing towards people
   a live revision of a past answer      suppressed(history): the past is never contacted
   an answer turns out to be past        closed(history), unless it was live before
+  an edit after the mail has gone       no second mail; a fall to detractor still opens the one task
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from schemas.decision import Action, Decision, Reason
+from schemas.decision import Decided as Outcome
 from schemas.message import Message, effect_id
+from schemas.notice import Notice
 from schemas.outreach_request import OutreachRequest
 from schemas.response import Response
-from services.routing.playbooks.playbook import Playbook, Rule
-from services.routing.policy import MAILS, Contact, is_past, is_stale, objection
+from services.routing.playbooks.playbook import Rule
+from services.routing.playbooks.rulebook import Match, Rulebook
+from services.routing.policy import MAILS, Facts, Objection, is_past, is_stale, objection
 
 Ignored = Literal["older", "duplicate", "conflict"]
 
@@ -29,7 +35,11 @@ TAKEN_BACK: Final[dict[str, Reason]] = {"retracted": "retracted", "excluded": "e
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How one answer stands: the highest revision seen, what was decided and what is desired because of it."""
+    """How one answer stands: the highest revision seen, what was decided and what is desired because of it.
+
+    `mail_at`, `task_at` and `survey_at` say since when there is such a contact, and are none where it was taken back
+    in time. `due_at` is when what waits is decided again. `told` are the rules that have told somebody.
+    """
 
     tenant: str
     response_id: str
@@ -43,6 +53,17 @@ class Standing:
     task: Literal["open", "none"] | None = None
     rule: str | None = None
     first_decided_at: datetime | None = None
+    received_at: datetime | None = None
+    subject: str | None = None
+    account: str | None = None
+    channel: str | None = None
+    due_at: datetime | None = None
+    mail_at: datetime | None = None
+    mail_gone: bool = False
+    task_at: datetime | None = None
+    task_closed: bool = False
+    survey_at: datetime | None = None
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,7 @@ class Decided:
     decision: Decision
     message: Message | None = None
     outreach: OutreachRequest | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,86 +85,192 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    outcome: Literal["action", "none", "suppressed", "withdrawn", "closed"]
+class Wanted:
+    """What a playbook and its policy want done about an answer as it stands."""
+
+    outcome: Outcome
     action: Action = "none"
     rule: Rule | None = None
     reason: Reason | None = None
+    detail: str | None = None
+    until: datetime | None = None
+    notices: tuple[Rule, ...] = ()
 
 
 def decide(
-    answer: Response, standing: Standing, contact: Contact, playbook: Playbook, now: datetime
+    answer: Response, standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime
 ) -> Decided | Noted | Ignored:
     """What to do about one revision of an answer, given how the answer stands."""
     if answer.op == "commented":
-        return _comment(answer, standing, playbook, now)
+        return _comment(answer, standing, facts, rulebook, now)
     if answer.revision < standing.revision:
         return "older"
     if answer.revision == standing.revision:
         return _again(answer, standing)
-    wanted = _wanted(answer, standing, contact, playbook, now)
-    decided = replace(
+    revised = replace(
         standing,
         revision=answer.revision,
         digest=answer.digest,
-        number=standing.number + 1,
         past=standing.past or _belongs_to_the_past(answer, standing),
         answer=answer,
-        rule=wanted.rule.name if wanted.rule else None,
+        subject=answer.subject or standing.subject,
+        account=facts.account or standing.account,
+        channel=answer.channel or standing.channel,
         first_decided_at=standing.first_decided_at or now,
+        received_at=standing.received_at or answer.received_at,
     )
-    return _decided(decided, wanted, contact, playbook, now)
+    closed = revised.past and not standing.past and not _taken_back(answer)
+    wanted = Wanted("closed", reason="history") if closed else wanted_for(revised, facts, rulebook, now)
+    return _decided(revised, wanted, facts, rulebook, now)
+
+
+def fire(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Decided | Ignored:
+    """What to do about an answer that has waited for as long as it should. What is due later waits on."""
+    if standing.due_at is None or standing.answer is None or standing.due_at > now:
+        return "older"
+    return _decided(standing, wanted_for(standing, facts, rulebook, now), facts, rulebook, now)
+
+
+def wanted_for(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Wanted:
+    """What a playbook wants done about an answer that stands so, at this moment."""
+    answer = standing.answer
+    assert answer is not None  # only what has arrived is decided about
+    taken_back = _taken_back(answer)
+    if taken_back:
+        open_yet = standing.mail in MAILS or standing.task == "open" or standing.due_at is not None
+        gone = "its mail had gone" if standing.mail_gone else None
+        outcome: Outcome = "withdrawn" if open_yet or answer.op == "retracted" else "suppressed"
+        return Wanted(outcome, reason=taken_back, detail=gone)
+    if standing.past:
+        return Wanted("suppressed", reason="history")
+    match = _matched(answer, facts, rulebook, now)
+    rule, notices = match.rule, tuple(match.notices)
+    settled_at = _settled_at(standing, rule, facts)
+    if settled_at is not None and rule is not None and now < settled_at:
+        return Wanted("held", rule.action, rule, "settling", until=settled_at)
+    if rule is None or rule.action == "none":
+        return Wanted("none", rule=rule, notices=notices)
+    if rule.action == "notify":
+        return Wanted("action", "notify", rule, notices=notices)
+    return _permitted(standing, match, facts, rulebook, now)
+
+
+def _permitted(standing: Standing, match: Match, facts: Facts, rulebook: Rulebook, now: datetime) -> Wanted:
+    """A rule's contact, or why there is none."""
+    rule, notices = match.rule, tuple(match.notices)
+    assert rule is not None  # matched
+    found = _objection(standing, match, facts, rulebook, now)
+    if found is None:
+        return Wanted("action", rule.action, rule, notices=notices)
+    if found.until is not None:
+        return Wanted("held", rule.action, rule, found.reason, found.evidence, found.until)
+    return Wanted("suppressed", "none", rule, found.reason, found.evidence, notices=notices)
+
+
+def _objection(standing: Standing, match: Match, facts: Facts, rulebook: Rulebook, now: datetime) -> Objection | None:
+    """Why a rule's contact must not be made. What has been made already meets no objection but erasure."""
+    answer, rule = standing.answer, match.rule
+    assert answer is not None  # matched
+    assert rule is not None  # likewise
+    if facts.person.erased:
+        return Objection("erased")
+    if _is_made(standing, rule.action):
+        return None
+    if rule.action in MAILS and standing.mail_gone:
+        return Objection("already_sent", f"the {standing.mail} of this answer has gone")
+    if match.left and not answer.callback_requested:
+        return Objection("left", "policy.left_when")
+    return objection(answer, rule, facts, rulebook.policy, now)
+
+
+def _is_made(standing: Standing, action: Action) -> bool:
+    if action in MAILS:
+        return standing.mail_gone and standing.mail == action
+    return standing.task == "open" if action == "outreach" else standing.survey_at is not None
 
 
 def _again(answer: Response, standing: Standing) -> Noted | Ignored:
     """The same revision once more. After a recovery what it says is not known any more, and is noted."""
     if standing.answer is None:
         past = standing.past or _belongs_to_the_past(answer, standing)
-        return Noted(replace(standing, answer=answer, digest=answer.digest, past=past))
+        received_at = standing.received_at or answer.received_at
+        return Noted(replace(standing, answer=answer, digest=answer.digest, past=past, received_at=received_at))
     return "duplicate" if standing.digest == answer.digest else "conflict"
 
 
-def _wanted(answer: Response, standing: Standing, contact: Contact, playbook: Playbook, now: datetime) -> _Wanted:
-    taken_back = TAKEN_BACK.get(answer.op) or ("test" if answer.test else None)
-    if taken_back:
-        withdrawn = standing.mail in MAILS or standing.task == "open" or answer.op == "retracted"
-        return _Wanted("withdrawn" if withdrawn else "suppressed", reason=taken_back)
-    if standing.past:
-        return _Wanted("suppressed", reason="history")
-    if _belongs_to_the_past(answer, standing):
-        return _Wanted("closed", reason="history")
-    rule = playbook.rule_for(answer)
-    if rule is None or rule.action == "none":
-        return _Wanted("none", rule=rule)
-    reason = objection(rule.action, contact, stale=is_stale(answer, now))
-    if reason:
-        return _Wanted("suppressed", rule=rule, reason=reason)
-    return _Wanted("action", rule.action, rule)
+def _taken_back(answer: Response) -> Reason | None:
+    return TAKEN_BACK.get(answer.op) or ("test" if answer.test else None)
 
 
 def _belongs_to_the_past(answer: Response, standing: Standing) -> bool:
     """Whether a revision tells that its answer is past. On an answer that was live before the mark changes nothing."""
     before = standing.answer
-    was_live = before is not None and not (TAKEN_BACK.get(before.op) or before.test)
+    was_live = before is not None and not _taken_back(before)
     return not was_live and standing.mail is None and standing.task is None and is_past(answer)
 
 
-def _decided(standing: Standing, wanted: _Wanted, contact: Contact, playbook: Playbook, now: datetime) -> Decided:
-    message = _message(standing, wanted, contact)
-    outreach = _outreach(standing, wanted, now)
+def _matched(answer: Response, facts: Facts, rulebook: Rulebook, now: datetime) -> Match:
+    return rulebook.match(answer, facts.person, facts.history, facts.comment, now.date())
+
+
+def _settled_at(standing: Standing, rule: Rule | None, facts: Facts) -> datetime | None:
+    """Until when to wait for a comment or an edit; none if there is nothing to wait for, or it is done already."""
+    answer = standing.answer
+    if rule is None or not rule.settle or facts.comment or standing.received_at is None:
+        return None
+    if answer is None or answer.callback_requested or _stands(standing, rule.action):
+        return None
+    return standing.received_at + rule.settle
+
+
+def _stands(standing: Standing, action: Action) -> bool:
+    """Whether what an action asks for is what is desired already."""
+    return standing.mail == action if action in MAILS else action == "outreach" and standing.task == "open"
+
+
+def _decided(standing: Standing, wanted: Wanted, facts: Facts, rulebook: Rulebook, now: datetime) -> Decided:
+    """The decision that follows from what is wanted, and the standing and commands that follow from it."""
     standing = replace(
         standing,
-        mail=_mail_command(message) if message else standing.mail,
-        task=outreach.command if outreach else standing.task,
+        number=standing.number + 1,
+        rule=wanted.rule.name if wanted.rule else None,
+        due_at=wanted.until if wanted.outcome == "held" else None,
     )
-    return Decided(standing, _decision(standing, wanted, playbook, now), message, outreach)
+    message, outreach = _message(standing, wanted, facts), _outreach(standing, wanted, now)
+    notices = _notices(standing, wanted, now)
+    after = _after(standing, wanted, message, outreach, now)
+    after = replace(after, told=(*after.told, *(one.rule for one in notices if one.rule not in after.told)))
+    told = tuple(one.rule for one in notices if one.rule != after.rule)
+    decision = _decision(after, wanted, rulebook, now).model_copy(update={"notices": told})
+    return Decided(after, decision, message, outreach, notices)
 
 
-def _mail_command(message: Message) -> Action:
-    return message.command
+def _after(
+    standing: Standing, wanted: Wanted, message: Message | None, outreach: OutreachRequest | None, now: datetime
+) -> Standing:
+    """The standing once its commands are out: what is desired, and since when it is a contact."""
+    mail, mail_at = standing.mail, standing.mail_at
+    if message:
+        mail = cast("Action", message.command)
+        mail_at = None if mail == "none" else mail_at or now
+    task, task_at, closed = standing.task, standing.task_at, standing.task_closed
+    if outreach:
+        task = outreach.command
+        task_at = None if task == "none" else task_at or now
+        closed = closed and task == standing.task
+    asked = wanted.outcome == "action" and wanted.action == "survey_request"
+    return replace(
+        standing,
+        mail=mail,
+        mail_at=mail_at,
+        task=task,
+        task_at=task_at,
+        task_closed=closed,
+        survey_at=standing.survey_at or (now if asked else None),
+    )
 
 
-def _decision(standing: Standing, wanted: _Wanted, playbook: Playbook, now: datetime) -> Decision:
+def _decision(standing: Standing, wanted: Wanted, rulebook: Rulebook, now: datetime) -> Decision:
     answer = standing.answer
     assert answer is not None  # decided on
     return Decision(
@@ -154,18 +282,24 @@ def _decision(standing: Standing, wanted: _Wanted, playbook: Playbook, now: date
         action=wanted.action,
         band=answer.band(),
         rule=standing.rule,
-        playbook=playbook.name,
+        playbook=rulebook.playbook.name,
+        playbook_version=rulebook.version,
         reason=wanted.reason,
+        until=wanted.until,
+        detail=wanted.detail,
         channel=answer.channel,
         subject=answer.subject,
+        account=standing.account,
         decided_at=now,
     )
 
 
-def _message(standing: Standing, wanted: _Wanted, contact: Contact) -> Message | None:
-    """The mail that is wanted, or the withdrawal of one that was."""
+def _message(standing: Standing, wanted: Wanted, facts: Facts) -> Message | None:
+    """The mail that is wanted, or the withdrawal of one that was; none once it has gone."""
     answer = standing.answer
     assert answer is not None  # decided on
+    if standing.mail_gone:
+        return None
     message = Message(
         tenant=standing.tenant,
         response_id=standing.response_id,
@@ -173,14 +307,14 @@ def _message(standing: Standing, wanted: _Wanted, contact: Contact) -> Message |
         command="none",
         message_id=effect_id(standing.tenant, standing.response_id, "mail"),
         subject=answer.subject,
-        reason=wanted.reason or "changed",
+        reason=_taken_back_because(wanted),
     )
-    if wanted.action in MAILS and wanted.rule:
+    if wanted.outcome == "action" and wanted.action in MAILS and wanted.rule:
         return message.model_copy(
             update={
                 "command": wanted.action,
                 "template": wanted.rule.template,
-                "language": answer.language or contact.language,
+                "language": answer.language or facts.person.data.locale,
                 "channel": answer.channel,
                 "reason": None,
                 "sealed": answer.sealed,
@@ -189,9 +323,13 @@ def _message(standing: Standing, wanted: _Wanted, contact: Contact) -> Message |
     return message if standing.mail in MAILS else None
 
 
-def _outreach(standing: Standing, wanted: _Wanted, now: datetime) -> OutreachRequest | None:
+def _taken_back_because(wanted: Wanted) -> Reason:
+    return wanted.reason if wanted.reason and wanted.outcome != "held" else "changed"
+
+
+def _outreach(standing: Standing, wanted: Wanted, now: datetime) -> OutreachRequest | None:
     """The task that is wanted, or the withdrawal of one that was."""
-    if wanted.action == "outreach" and wanted.rule:
+    if wanted.outcome == "action" and wanted.action == "outreach" and wanted.rule:
         return _open_task(standing, wanted.rule, now)
     if standing.task != "open":
         return None
@@ -201,7 +339,7 @@ def _outreach(standing: Standing, wanted: _Wanted, now: datetime) -> OutreachReq
         revision=standing.number,
         command="none",
         task_id=effect_id(standing.tenant, standing.response_id, "task"),
-        reason=wanted.reason or "changed",
+        reason=_taken_back_because(wanted),
     )
 
 
@@ -215,7 +353,8 @@ def _open_task(standing: Standing, rule: Rule, now: datetime) -> OutreachRequest
         command="open",
         task_id=effect_id(standing.tenant, standing.response_id, "task"),
         rule=rule.name,
-        priority=rule.priority,
+        priority=rule.urgency,
+        owner=rule.owner,
         due_at=(standing.first_decided_at or now) + rule.due_in,
         metric=answer.metric,
         score=answer.score,
@@ -232,14 +371,57 @@ def _open_task(standing: Standing, rule: Rule, now: datetime) -> OutreachRequest
     )
 
 
-def _comment(comment: Response, standing: Standing, playbook: Playbook, now: datetime) -> Decided | Noted | Ignored:
-    """A late comment reaches the open task; otherwise it is kept for when the answer comes."""
+def _notices(standing: Standing, wanted: Wanted, now: datetime) -> tuple[Notice, ...]:
+    """What is told to whom: of each rule once, and not while the answer still settles."""
+    if wanted.outcome == "held":
+        return ()
+    rules = list(wanted.notices)
+    if wanted.outcome == "action" and wanted.action in {"notify", "survey_request"} and wanted.rule:
+        rules.append(wanted.rule)
+    asked = standing.survey_at is not None
+    return tuple(
+        _notice(standing, rule, now)
+        for rule in rules
+        if rule.name not in standing.told and not (rule.action == "survey_request" and asked)
+    )
+
+
+def _notice(standing: Standing, rule: Rule, now: datetime) -> Notice:
+    answer = standing.answer
+    assert answer is not None  # decided on
+    asks = rule.action == "survey_request"
+    return Notice(
+        notice_id=effect_id(standing.tenant, standing.response_id, "survey" if asks else f"notice/{rule.name}"),
+        tenant=standing.tenant,
+        response_id=standing.response_id,
+        kind="survey_request" if asks else "notify",
+        rule=rule.name,
+        to=rule.to,
+        not_before=now + rule.ask_after if asks else None,
+        metric=answer.metric,
+        score=answer.score,
+        rating=answer.rating,
+        band=answer.band(),
+        channel=answer.channel,
+        touchpoint=answer.touchpoint,
+        segments=answer.segments,
+        answered_at=answer.answered_at,
+        subject=answer.subject,
+        sealed=answer.sealed,
+    )
+
+
+def _comment(
+    comment: Response, standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime
+) -> Decided | Noted | Ignored:
+    """A late comment ends a wait, reaches an open task, or has another rule decide; else it is only kept."""
     if standing.comment and comment.revision <= standing.comment.revision:
         return "duplicate" if comment.digest == standing.comment.digest else "older"
     noted = replace(standing, comment=comment)
-    rule = next((rule for rule in playbook.rules if rule.name == standing.rule), None)
-    if standing.task != "open" or rule is None or standing.answer is None:
+    answer = standing.answer
+    if answer is None or standing.past or _taken_back(answer):
         return Noted(noted)
-    return _decided(
-        replace(noted, number=noted.number + 1), _Wanted("action", "outreach", rule), Contact(), playbook, now
-    )
+    rule = _matched(answer, facts, rulebook, now).rule
+    if standing.due_at is None and standing.task != "open" and (rule.name if rule else None) == standing.rule:
+        return Noted(noted)
+    return _decided(noted, wanted_for(noted, facts, rulebook, now), facts, rulebook, now)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from typing import Final
 
-from schemas.consent import Consent
-from schemas.decision import Reason
+from schemas.consent import Consent, Purpose
 from schemas.delivery import Delivery
-from schemas.personal_data import PersonalData
 from schemas.response import Response
-from schemas.topics import DECISIONS, MESSAGES, OUTREACH
-from services.chassis.business import Sections
+from schemas.shadow_decision import ShadowDecision
+from schemas.task import CLOSED, Task
+from schemas.topics import DECISIONS, MESSAGES, NOTICES, OUTREACH, SHADOW_DECISIONS
 from services.chassis.clock import Clock
 from services.chassis.consuming import Batch
 from services.chassis.failures import Malformed
-from services.chassis.keyring import Erased, Keyring
+from services.chassis.keyring import Keyring
 from services.chassis.logs import logger
 from services.chassis.metrics import ChassisMetric, Metrics
 from services.chassis.records import Cause, Outgoing, Received, outgoing
@@ -24,10 +26,13 @@ from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import lock
 from services.chassis.suppressions import Word
 from services.routing import sql_standings
-from services.routing.domain import Decided, Standing, decide
+from services.routing.domain import Decided, Ignored, Noted, Standing, decide, fire, wanted_for
+from services.routing.gathering import Gathered, People, Who, gather
 from services.routing.metrics import RoutingMetric
-from services.routing.policy import FROM_DELIVERY, IN_ORDER, Contact
-from services.routing.settings import RoutingSection
+from services.routing.playbooks.rulebook import Rulebook
+from services.routing.policy import FROM_DELIVERY, GONE, NOT_GOING, Said
+from services.routing.rulebooks import Deciding, Rulebooks
+from services.routing.sql_standings import AnswerKey
 from services.routing.tables import SUPPRESSIONS
 
 _log = logger("routing")
@@ -35,102 +40,171 @@ _log = logger("routing")
 LINK_ROUNDS = 3
 """How often links are read again before a batch is given back: they change while it waits for locks, if ever."""
 
+NOT_READ_YET = timedelta(minutes=1)
+"""How long an answer waits on that is due while, after a recovery, what it says has not been read again."""
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What sealed data tells a decision about one answer."""
 
-    has_address: bool = False
-    erased: bool = False
-    account_id: str | None = None
-    language: str | None = None
+@dataclass(slots=True)
+class _Case:
+    """What a batch is decided by, and what has come of it so far."""
+
+    deciding: Deciding
+    standings: dict[AnswerKey, Standing]
+    gathered: Gathered
+    changed: set[AnswerKey] = field(default_factory=set)
+    records: list[Outgoing] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Routing:
     """The collaborators of routing's handlers."""
 
-    sections: Sections[RoutingSection]
+    rulebooks: Rulebooks
     keyring: Keyring
     clock: Clock
     metrics: Metrics[RoutingMetric | ChassisMetric]
 
     async def on_answers(self, transaction: Transaction, batch: Batch[Response]) -> Sequence[Outgoing]:
-        """Decides about each answer, under the locks of every person and answer in the batch."""
+        """Decides about each answer, under the locks of every person, account and answer in the batch."""
         answers = [record.payload for record in batch.records]
-        people = await self._people(answers)
-        subjects = await self._locked(transaction, answers, people)
-        standings = await sql_standings.load(transaction, {(a.tenant, a.response_id) for a in answers})
-        reasons = await self._suppressed(transaction, answers, subjects)
-        changed: dict[tuple[str, str], Standing] = {}
-        records: list[Outgoing] = []
-        for received, person in zip(batch.records, people, strict=True):
-            answer = received.payload
-            key = (answer.tenant, answer.response_id)
-            contact = Contact(
-                person.has_address, person.erased, reasons.get((answer.tenant, answer.subject)), person.language
-            )
+        late = {_key(answer) for answer in answers if answer.op == "commented"}
+        case = await self._opened(transaction, answers, await sql_standings.load(transaction, late))
+        for received in batch.records:
             try:
-                playbook = self.sections.of(answer.tenant).playbook
+                self._decide(case, received)
             except Malformed as error:
                 await batch.refuse(received.raw, error)
-                continue
-            outcome = decide(answer, standings[key], contact, playbook, self.clock.now())
-            if isinstance(outcome, str):
-                self._ignored(received, outcome)
-                continue
-            changed[key] = standings[key] = outcome.standing
-            if isinstance(outcome, Decided):
-                records += self._published(outcome, received, self.clock.now())
-        await sql_standings.save(transaction, list(changed.values()))
-        return records
+        return await self._closed(transaction, case)
+
+    async def on_due(self, transaction: Transaction, keys: Sequence[AnswerKey]) -> tuple[int, Sequence[Outgoing]]:
+        """Decides about answers that have waited for long enough; returns how many, and what to publish."""
+        now, waiting = self.clock.now(), await sql_standings.load(transaction, keys)
+        unread = [key for key, standing in waiting.items() if standing.answer is None]
+        if unread:
+            await sql_standings.put_off(transaction, unread, now + NOT_READ_YET)
+        answers = [standing.answer for standing in waiting.values() if standing.answer]
+        case = await self._opened(transaction, answers, waiting)
+        for answer in answers:
+            rulebook = case.deciding.of(answer.tenant)
+            before = case.standings[_key(answer)]
+            if before.answer is not None:
+                facts = case.gathered.facts_for(before.answer, before, rulebook, now)
+                self._take(case, before, fire(before, facts, rulebook, now), Cause("routing", now))
+        return len(case.changed), await self._closed(transaction, case)
 
     async def on_deliveries(self, transaction: Transaction, batch: Batch[Delivery]) -> Sequence[Outgoing]:
-        """Learns from bounces, complaints and opt-outs."""
+        """Learns from bounces, complaints and opt-outs, and which mails have gone and which reach nobody."""
+        deliveries = [record.payload for record in batch.records]
         learned = [
-            Word(delivery.tenant, delivery.subject, FROM_DELIVERY[delivery.state], delivery.at)
-            for delivery in (record.payload for record in batch.records)
-            if delivery.state in FROM_DELIVERY and delivery.subject
+            Word(one.tenant, one.subject, FROM_DELIVERY[one.state], one.at)
+            for one in deliveries
+            if one.state in FROM_DELIVERY and one.subject
         ]
         await SUPPRESSIONS.note(transaction, learned)
+        told = [one for one in deliveries if one.state in GONE | NOT_GOING]
+        await self._amend(transaction, [(_key(one), partial(_gone_or_not, one)) for one in told])
+        return ()
+
+    async def on_tasks(self, transaction: Transaction, batch: Batch[Task | None]) -> Sequence[Outgoing]:
+        """Learns which tasks are closed. A tombstone tells nothing that routing does not know."""
+        tasks = [record.payload for record in batch.records if record.payload]
+        await self._amend(transaction, [(_key(task), partial(_closed_or_not, task)) for task in tasks])
         return ()
 
     async def on_consents(self, transaction: Transaction, batch: Batch[Consent]) -> Sequence[Outgoing]:
-        """Learns what people allow; the newest word holds. An opt-out is lifted for every subject of a person."""
-        words: list[Word[Reason]] = []
+        """Learns what people allow; the newest word holds. What is taken back is so for every subject of a person."""
+        words: list[Word[Said]] = []
         for consent in (record.payload for record in batch.records):
-            if consent.purpose != "mail":
-                continue
-            linked = {consent.subject}
-            if consent.granted:
-                linked |= (await self.keyring.subjects_of(consent.tenant, [consent.subject]))[consent.subject]
-            words += [Word(consent.tenant, one, "opt_out", consent.at, consent.granted) for one in sorted(linked)]
+            linked = (await self.keyring.subjects_of(consent.tenant, [consent.subject]))[consent.subject]
+            words += _words(consent, linked | {consent.subject})
         await SUPPRESSIONS.note(transaction, words)
         return ()
 
-    async def _people(self, answers: Sequence[Response]) -> list[Person]:
-        """Opens what is sealed, as far as decisions need it."""
-        sealed = [answer.sealed for answer in answers if answer.sealed]
-        opened = iter(await self.keyring.open_all(sealed))
-        return [_person(next(opened)) if answer.sealed else Person() for answer in answers]
+    async def _opened(
+        self, transaction: Transaction, events: Sequence[Response], stored: Mapping[AnswerKey, Standing]
+    ) -> _Case:
+        """All that deciding about these events needs, held under locks. `stored` are answers they may be about."""
+        people = People(self.keyring)
+        concerned = [*events, *(standing.answer for standing in stored.values() if standing.answer)]
+        await people.meet(concerned)
+        deciding = await self.rulebooks.deciding(transaction, {event.tenant for event in events})
+        linked = await self._locked(transaction, concerned, people.lock_names(concerned) | deciding.lock_names)
+        standings = await sql_standings.load(transaction, {_key(event) for event in events})
+        await people.meet(filter(None, (one for s in standings.values() for one in (s.answer, s.comment))))
+        gathered = await gather(transaction, people, linked, deciding.active, self.clock.now())
+        return _Case(deciding, standings, gathered)
+
+    def _decide(self, case: _Case, received: Received[Response]) -> None:
+        """Decides about one event.
+
+        Raises:
+            Malformed: if nobody knows its tenant.
+        """
+        event, now = received.payload, self.clock.now()
+        rulebook = case.deciding.of(event.tenant)
+        before = case.standings[_key(event)]
+        facts = case.gathered.facts_for(event, before, rulebook, now)
+        outcome = decide(event, before, facts, rulebook, now)
+        if outcome == "conflict":
+            _log.warning(
+                "answer.conflict",
+                topic=received.raw.topic,
+                partition=received.raw.partition,
+                offset=received.raw.offset,
+                response_id=event.response_id,
+            )
+        self._take(case, before, outcome, Cause("routing", now, received.raw.traceparent))
+
+    def _take(self, case: _Case, before: Standing, outcome: Decided | Noted | Ignored, cause: Cause) -> None:
+        """Takes in what was decided: whoever comes next in the batch is decided about with it."""
+        if isinstance(outcome, str):
+            self.metrics.count("nps_routing_ignored_total", cause=outcome)
+            return
+        after, now = outcome.standing, cause.now
+        key = after.tenant, after.response_id
+        rulebook = case.deciding.of(after.tenant)
+        if isinstance(outcome, Decided):
+            case.records += self._published(outcome, cause)
+            shadow = case.deciding.shadow.get(after.tenant)
+            if shadow and outcome.decision.reason != "settling":
+                case.records.append(_shadowed(case, before, outcome, shadow, cause))
+        case.gathered.decided(before, after, rulebook.policy, now)
+        case.standings[key] = after
+        case.changed.add(key)
+
+    async def _closed(self, transaction: Transaction, case: _Case) -> Sequence[Outgoing]:
+        await sql_standings.save(transaction, [case.standings[key] for key in sorted(case.changed)])
+        return case.records
+
+    async def _amend(
+        self, transaction: Transaction, changes: Sequence[tuple[AnswerKey, Callable[[Standing], Standing]]]
+    ) -> None:
+        """Notes what became of what answers led to, under their locks; of answers nobody decided about, nothing."""
+        keys = {key for key, _ in changes}
+        await transaction.run_sync(lock, {f"{tenant}/answer/{response_id}" for tenant, response_id in keys})
+        known = await sql_standings.load(transaction, keys)
+        amended = dict(known)
+        for key, change in changes:
+            if amended[key].number:
+                amended[key] = change(amended[key])
+        await sql_standings.save(transaction, [amended[key] for key in sorted(keys) if amended[key] != known[key]])
 
     async def _locked(
-        self, transaction: Transaction, answers: Sequence[Response], people: Sequence[Person]
-    ) -> dict[tuple[str, str], frozenset[str]]:
+        self, transaction: Transaction, answers: Sequence[Response], others: AbstractSet[str]
+    ) -> dict[Who, frozenset[str]]:
         """Every subject of each person, read again under the locks of all of them."""
-        accounts = {f"{a.tenant}/account/{p.account_id}" for a, p in zip(answers, people, strict=True) if p.account_id}
         ids = {f"{answer.tenant}/answer/{answer.response_id}" for answer in answers}
         linked = await self._linked(answers)
         for _ in range(LINK_ROUNDS):
             names = {f"{tenant}/subject/{one}" for (tenant, _), group in linked.items() for one in group}
-            await transaction.run_sync(lock, accounts | names | ids)
+            await transaction.run_sync(lock, others | names | ids)
             again = await self._linked(answers)
             if again == linked:
                 break
             linked = again
         return linked
 
-    async def _linked(self, answers: Iterable[Response]) -> dict[tuple[str, str], frozenset[str]]:
+    async def _linked(self, answers: Iterable[Response]) -> dict[Who, frozenset[str]]:
         by_tenant: dict[str, set[str]] = {}
         for answer in answers:
             if answer.subject:
@@ -141,50 +215,69 @@ class Routing:
             for subject, group in (await self.keyring.subjects_of(tenant, subjects)).items()
         }
 
-    async def _suppressed(
-        self, transaction: Transaction, answers: Sequence[Response], linked: dict[tuple[str, str], frozenset[str]]
-    ) -> dict[tuple[str, str | None], Reason]:
-        """The reason not to write to each person, by any of their subjects."""
-        found: dict[tuple[str, str | None], Reason] = {}
-        for tenant in {answer.tenant for answer in answers}:
-            groups = {subject: group for (owner, subject), group in linked.items() if owner == tenant}
-            everyone = frozenset().union(*groups.values()) if groups else frozenset()
-            reasons = await SUPPRESSIONS.in_force(transaction, tenant, everyone)
-            for subject, group in groups.items():
-                hold = frozenset().union(*(reasons.get(one, ()) for one in group))
-                reason = next((one for one in IN_ORDER if one in hold), None)
-                if reason:
-                    found[tenant, subject] = reason
-        return found
-
-    def _published(self, decided: Decided, received: Received[Response], now: datetime) -> list[Outgoing]:
+    def _published(self, decided: Decided, cause: Cause) -> list[Outgoing]:
         decision = decided.decision
         self.metrics.count(
             "nps_decisions_total", outcome=decision.outcome, action=decision.action, reason=decision.reason or ""
         )
-        cause = Cause("routing", now, received.raw.traceparent)
         event_id = f"{decision.tenant}/{decision.response_id}/{decision.number}"
         records = [outgoing(DECISIONS, decision, event_id, cause)]
         if decided.message:
             records.append(outgoing(MESSAGES, decided.message, f"{event_id}/mail", cause))
         if decided.outreach:
             records.append(outgoing(OUTREACH, decided.outreach, f"{event_id}/task", cause))
+        records += [outgoing(NOTICES, notice, str(notice.notice_id), cause) for notice in decided.notices]
         return records
 
-    def _ignored(self, received: Received[Response], cause: str) -> None:
-        self.metrics.count("nps_routing_ignored_total", cause=cause)
-        if cause == "conflict":
-            _log.warning(
-                "answer.conflict",
-                topic=received.raw.topic,
-                partition=received.raw.partition,
-                offset=received.raw.offset,
-                response_id=received.payload.response_id,
-            )
+
+def _shadowed(case: _Case, before: Standing, decided: Decided, shadow: Rulebook, cause: Cause) -> Outgoing:
+    """What a playbook on trial would have decided, without waiting: of the same moment and the same facts."""
+    decision, answer = decided.decision, decided.standing.answer
+    assert answer is not None  # decided on
+    facts = case.gathered.facts_for(answer, decided.standing, shadow, cause.now)
+    as_before = replace(before, answer=answer, revision=decided.standing.revision, past=decided.standing.past)
+    wanted = wanted_for(as_before, facts, shadow, cause.now)
+    rule = wanted.rule.name if wanted.rule else None
+    payload = ShadowDecision(
+        tenant=decision.tenant,
+        response_id=decision.response_id,
+        number=decision.number,
+        outcome=wanted.outcome,
+        action=wanted.action,
+        rule=rule,
+        reason=wanted.reason,
+        playbook=shadow.playbook.name,
+        playbook_version=shadow.version,
+        differs=(wanted.outcome, wanted.action, rule) != (decision.outcome, decision.action, decision.rule),
+        decided_at=cause.now,
+    )
+    event_id = f"{decision.tenant}/{decision.response_id}/{decision.number}/{shadow.version}"
+    return outgoing(SHADOW_DECISIONS, payload, event_id, cause)
 
 
-def _person(content: bytes | Erased) -> Person:
-    if isinstance(content, Erased):
-        return Person(erased=True)
-    data = PersonalData.model_validate_json(content)
-    return Person(bool(data.email), account_id=data.account_id, language=data.locale)
+def _key(payload: Response | Delivery | Task) -> AnswerKey:
+    return payload.tenant, payload.response_id
+
+
+def _gone_or_not(delivery: Delivery, standing: Standing) -> Standing:
+    """A mail that has gone stays a contact; one that reaches nobody is none any more."""
+    if delivery.state in GONE:
+        return replace(standing, mail_gone=True, mail=delivery.kind, mail_at=standing.mail_at or delivery.at)
+    newest = standing.mail_at is not None and delivery.at >= standing.mail_at
+    return replace(standing, mail_at=None) if newest and not standing.mail_gone else standing
+
+
+def _closed_or_not(task: Task, standing: Standing) -> Standing:
+    return replace(standing, task_closed=task.status in CLOSED)
+
+
+_OBJECTS: Final[Mapping[Purpose, Said]] = {"mail": "opt_out", "survey": "no_survey", "call": "no_call"}
+_ALLOWS: Final[Mapping[Purpose, Said]] = {"mail": "allows_mail", "survey": "allows_survey"}
+
+
+def _words(consent: Consent, subjects: Iterable[str]) -> list[Word[Said]]:
+    """What somebody's word means: an objection or its end, and an agreement or its end."""
+    meant = [(_OBJECTS[consent.purpose], consent.granted)]
+    if consent.purpose in _ALLOWS:
+        meant.append((_ALLOWS[consent.purpose], not consent.granted))
+    return [Word(consent.tenant, one, said, consent.at, lifts) for one in sorted(subjects) for said, lifts in meant]

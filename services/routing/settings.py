@@ -13,9 +13,12 @@ class RoutingSettings(SealedSettings):
     """Routing's environment."""
 
     http_port: int = Field(default=8084, ge=0, le=65535, description="port to listen on; 0 takes any")
+    at_once: bool = Field(
+        default=False, description="nothing settles and no hour is quiet; for trials, never with customers"
+    )
 
 
 class RoutingSection(Section):
     """Routing's part of a tenant in the business file."""
 
-    playbook: Playbook = Field(default_factory=Playbook, description="what each kind of answer leads to")
+    playbook: Playbook = Field(description="what each kind of answer leads to, where none was activated")

@@ -1,25 +1,80 @@
-"""How answers stand, in SQL."""
+"""How answers stand, in SQL; and what they led to, as the ledger of contacts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import Row, select, tuple_
+from sqlalchemy import ColumnElement, Row, func, or_, select, tuple_, update
 
+from schemas.decision import Action
 from schemas.response import Response
 from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import upsert
+from services.routing.contact_policy import Budget
 from services.routing.domain import Standing
+from services.routing.policy import KIND_OF
 from services.routing.tables import ANSWERS
 
 AnswerKey = tuple[str, str]
 """Tenant and response id."""
 
+MOST_REMEMBERED: Final = 100
+"""Of one person's answers the newest; one from a kiosk gives thousands. Those that led to a contact come besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is left of an answer for others of the same person or account."""
+
+    tenant: str
+    response_id: str
+    subject: str | None
+    account: str | None
+    channel: str | None
+    score: int | None
+    answered_at: datetime | None
+    mail: Action | None
+    mail_at: datetime | None
+    task: str | None
+    task_at: datetime | None
+    task_closed: bool
+    survey_at: datetime | None
+
+
+_TRACED: Final = [ANSWERS.c[name] for name in Trace.__slots__]
+_PLAIN: Final = (
+    "tenant",
+    "response_id",
+    "revision",
+    "digest",
+    "number",
+    "past",
+    "mail",
+    "task",
+    "rule",
+    "first_decided_at",
+    "received_at",
+    "subject",
+    "account",
+    "channel",
+    "due_at",
+    "mail_at",
+    "mail_gone",
+    "task_at",
+    "task_closed",
+    "survey_at",
+)
+"""Columns that are fields of a standing as they are."""
+
 
 async def load(transaction: Transaction, keys: Collection[AnswerKey]) -> dict[AnswerKey, Standing]:
     """How each of these answers stands; one never seen stands at revision 0."""
     found = {key: Standing(*key) for key in keys}
+    if not found:
+        return found
     rows = await transaction.execute(
         select(ANSWERS).where(tuple_(ANSWERS.c.tenant, ANSWERS.c.response_id).in_(list(found)))
     )
@@ -33,42 +88,103 @@ async def save(transaction: Transaction, standings: Sequence[Standing]) -> None:
     await transaction.run_sync(upsert, ANSWERS, [_row(standing) for standing in standings])
 
 
+async def due(transaction: Transaction, now: datetime, limit: int) -> list[AnswerKey]:
+    """Answers that have waited for long enough, those that have waited longest first."""
+    statement = (
+        select(ANSWERS.c.tenant, ANSWERS.c.response_id)
+        .where(ANSWERS.c.due_at <= now)
+        .order_by(ANSWERS.c.due_at)
+        .limit(limit)
+    )
+    return [(row.tenant, row.response_id) for row in await transaction.execute(statement)]
+
+
+async def put_off(transaction: Transaction, keys: Collection[AnswerKey], until: datetime) -> None:
+    """Has answers wait on that cannot be decided yet."""
+    chosen = tuple_(ANSWERS.c.tenant, ANSWERS.c.response_id).in_(list(keys))
+    await transaction.execute(update(ANSWERS).where(chosen).values(due_at=until))
+
+
+async def traces_of_people(
+    transaction: Transaction, tenant: str, subjects: Collection[str], since: datetime
+) -> list[Trace]:
+    """What persons have answered, and every contact with them since a moment."""
+    newest = func.row_number().over(partition_by=ANSWERS.c.subject, order_by=ANSWERS.c.answered_at.desc())
+    ranked = (
+        select(*_TRACED, newest.label("place"))
+        .where(ANSWERS.c.tenant == tenant, ANSWERS.c.subject.in_(subjects))
+        .subquery()
+    )
+    columns = [ranked.c[name] for name in Trace.__slots__]
+    wanted = or_(
+        ranked.c.place <= MOST_REMEMBERED,
+        *(ranked.c[name] >= since for name in ("mail_at", "task_at", "survey_at")),
+    )
+    return [Trace(*row) for row in await transaction.execute(select(*columns).where(wanted))]
+
+
+async def traces_of_accounts(
+    transaction: Transaction, tenant: str, accounts: Collection[str], since: datetime
+) -> list[Trace]:
+    """Every contact with people of these accounts since a moment."""
+    contacted = or_(ANSWERS.c.mail_at >= since, ANSWERS.c.task_at >= since, ANSWERS.c.survey_at >= since)
+    statement = select(*_TRACED).where(ANSWERS.c.tenant == tenant, ANSWERS.c.account.in_(accounts), contacted)
+    return [Trace(*row) for row in await transaction.execute(statement)]
+
+
+async def spent(transaction: Transaction, tenant: str, budget: Budget, since: datetime) -> int:
+    """How much a budget has given out since its period began."""
+    statement = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.tenant == tenant, *_of(budget, since))
+    return int((await transaction.execute(statement)).scalar_one())
+
+
+def _of(budget: Budget, since: datetime) -> list[ColumnElement[bool]]:
+    concerned: list[ColumnElement[bool]] = [ANSWERS.c[f"{KIND_OF[budget.action]}_at"] >= since]
+    if budget.action in {"perk", "offer"}:
+        concerned.append(ANSWERS.c.mail == budget.action)
+    if budget.channel:
+        concerned.append(ANSWERS.c.channel == budget.channel)
+    return concerned
+
+
+def trace_of(standing: Standing) -> Trace:
+    """What is left of an answer that stands so."""
+    answer = standing.answer
+    return Trace(
+        tenant=standing.tenant,
+        response_id=standing.response_id,
+        subject=standing.subject,
+        account=standing.account,
+        channel=standing.channel,
+        score=answer.score if answer and answer.counts() else None,
+        answered_at=answer.answered_at if answer else None,
+        mail=standing.mail,
+        mail_at=standing.mail_at,
+        task=standing.task,
+        task_at=standing.task_at,
+        task_closed=standing.task_closed,
+        survey_at=standing.survey_at,
+    )
+
+
 def _row(standing: Standing) -> dict[str, Any]:  # column values of any type
-    return {
-        "tenant": standing.tenant,
-        "response_id": standing.response_id,
-        "revision": standing.revision,
-        "digest": standing.digest,
-        "number": standing.number,
-        "past": standing.past,
+    trace = trace_of(standing)
+    return {name: getattr(standing, name) for name in _PLAIN} | {
         "answer": _json(standing.answer),
         "comment": _json(standing.comment),
-        "mail": standing.mail,
-        "task": standing.task,
-        "rule": standing.rule,
-        "first_decided_at": standing.first_decided_at,
+        "answered_at": trace.answered_at,
+        "score": trace.score,
+        "told": " ".join(standing.told),
     }
 
 
 def _standing(row: Row[Any]) -> Standing:  # a row of ANSWERS
-    return Standing(
-        tenant=row.tenant,
-        response_id=row.response_id,
-        revision=row.revision,
-        digest=row.digest,
-        number=row.number,
-        past=row.past,
-        answer=_response(row.answer),
-        comment=_response(row.comment),
-        mail=row.mail,
-        task=row.task,
-        rule=row.rule,
-        first_decided_at=row.first_decided_at,
-    )
+    told: Mapping[str, Any] = {name: getattr(row, name) for name in _PLAIN}  # likewise
+    return Standing(**told, answer=_response(row.answer), comment=_response(row.comment), told=tuple(row.told.split()))
 
 
 def _json(answer: Response | None) -> bytes | None:
-    return answer.model_dump_json(exclude_none=True).encode() if answer else None
+    return answer.to_json() if answer else None
 
 
 def _response(content: bytes | None) -> Response | None:

@@ -40,10 +40,10 @@ def test_a_tenant_may_say_only_what_differs(validator: Draft202012Validator) -> 
         ("tenants: {acme: {routing: {playbok: {}}}}", "'playbok' was unexpected"),
         ("tenants: {Acme Inc: {}}", "does not match"),
         (
-            "tenants: {acme: {routing: {playbook: {rules: [{name: a, band: fan, action: none}]}}}}",
-            "'fan' is not one of",
+            "tenants: {acme: {routing: {playbook: {rules: [{name: a, when: 'true', action: call}]}}}}",
+            "'call' is not one of",
         ),
-        ("tenants: {acme: {routing: {playbook: {rules: [{name: a}]}}}}", "'band' is a required property"),
+        ("tenants: {acme: {routing: {playbook: {rules: [{name: a}]}}}}", "'when' is a required property"),
     ],
 )
 def test_what_the_service_would_refuse_the_editor_marks(validator: Draft202012Validator, text: str, fault: str) -> None:

@@ -18,6 +18,7 @@ const GROUPS = {
 const STAGES = [
   ["mail", "Mails"],
   ["task", "Tasks"],
+  ["told", "Told"],
   ["not_contacted", "Not contacted"],
 ];
 const METRICS = { csat: "CSAT", ces: "CES", review: "Review" };

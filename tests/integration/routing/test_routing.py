@@ -97,7 +97,7 @@ class World:
 async def world(
     sealed_settings: SealedSettings, keyring: Keyring, clock: ManualClock, business: Business
 ) -> AsyncIterator[World]:
-    settings = RoutingSettings(**sealed_settings.model_dump())
+    settings = RoutingSettings(**sealed_settings.model_dump(), at_once=True)
     topics = wanted_topics(READS, WRITES, settings.partitions)
     async with open_frame("test", settings, clock, Metrics(CHASSIS_METRICS), topics) as frame:
         yield World(frame, keyring, clock, settings, business)

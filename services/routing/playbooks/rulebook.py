@@ -1,0 +1,85 @@
+"""A playbook made ready to decide: conditions compiled, rules in the order in which they are asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from schemas.response import Response
+from services.routing.contact_policy import ContactPolicy
+from services.routing.playbooks.conditions import Condition, situation_of
+from services.routing.playbooks.keywords import Keywords
+from services.routing.playbooks.playbook import Playbook, Rule
+from services.routing.playbooks.situation import History, Person, asked_for, variables
+
+VARIABLES: Final = frozenset({"answer", "person", "history", "account", "comment"})
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a playbook says about an answer: the rule that decides, if any, and those that only tell somebody."""
+
+    rule: Rule | None
+    notices: Sequence[Rule] = ()
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """A playbook and the version of it that decides."""
+
+    playbook: Playbook
+    version: str
+    _rules: tuple[tuple[Rule, Condition], ...] = field(repr=False)
+    _left: Condition | None = field(repr=False)
+    _keywords: Keywords = field(repr=False)
+    _asks: frozenset[str]
+
+    @classmethod
+    def of(cls, playbook: Playbook, version: str | None = None) -> Rulebook:
+        """A playbook made ready; without a version it is named after what it says."""
+        ordered = sorted(playbook.rules, key=lambda rule: -rule.priority)
+        rules = tuple((rule, playbook.condition(rule.when)) for rule in ordered)
+        left = playbook.condition(playbook.policy.left_when) if playbook.policy.left_when else None
+        asks = frozenset().union(*(condition.names for _, condition in rules), left.names if left else ())
+        keywords = Keywords(playbook.keywords)
+        return cls(playbook, version or version_of(playbook), rules, left, keywords, asks & VARIABLES)
+
+    @property
+    def policy(self) -> ContactPolicy:
+        """The contact policy it is under."""
+        return self.playbook.policy
+
+    @property
+    def asks_history(self) -> bool:
+        """Whether any condition asks about the person's history, which has to be looked up."""
+        return "history" in self._asks
+
+    def rule_named(self, name: str | None) -> Rule | None:
+        """A rule by its name; none if it is no more."""
+        return next((rule for rule in self.playbook.rules if rule.name == name), None)
+
+    def match(self, answer: Response, person: Person, history: History, comment: str, today: date) -> Match:
+        """The rule that decides about an answer: of those that hold the first by priority, then by place."""
+        found = self._keywords.found_in(comment) if comment and "comment" in self._asks else ()
+        situation = situation_of(asked_for(variables(answer, person, history, comment, found), self._asks))
+        left = self._left is not None and self._left.holds(situation)
+        notices: list[Rule] = []
+        for rule, condition in self._rules:
+            if not rule.holds_on(today) or not condition.holds(situation):
+                continue
+            if rule.then == "continue":
+                notices.append(rule)
+                continue
+            return Match(rule, notices, left)
+        return Match(None, notices, left)
+
+
+def version_of(playbook: Playbook) -> str:
+    """What a playbook of the business file is called: a digest of all it says."""
+    content = json.dumps(playbook.model_dump(mode="json"), sort_keys=True)
+    return f"file-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
