@@ -15,11 +15,14 @@ from services.console import (
     importing,
     links,
     operating,
+    playbook_roles,  # noqa: F401 adds its commands to the group
+    playbooks,
     running,
     scores,
     scoring_state,
     sources,
     unmatched,
+    why,
 )
 
 app = typer.Typer(
@@ -30,7 +33,20 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-for module in (running, answers, importing, links, unmatched, scores, operating, dlq, sources, scoring_state):
+for module in (
+    running,
+    answers,
+    why,
+    playbooks,
+    importing,
+    links,
+    unmatched,
+    scores,
+    operating,
+    dlq,
+    sources,
+    scoring_state,
+):
     module.register(app)
 
 

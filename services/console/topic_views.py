@@ -91,9 +91,24 @@ _ANSWER_TOPICS: Final[tuple[Topic[Any], ...]] = (
 _TASK_TOPICS: Final[tuple[Topic[Any], ...]] = (TASKS, TASK_UPDATES)
 
 
-async def trace(kafka: Kafka, tenant: str, response_id: str) -> list[Step]:
-    """Every step of one answer, in the order of time. Only the partition its key belongs to is read of each topic."""
-    steps: list[Step] = []
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One record about an answer; of one that cannot be read, or was erased, the payload is none."""
+
+    topic: Topic[Any]
+    raw: Raw
+    payload: Any = None
+    unreadable: Malformed | None = None
+
+    @property
+    def at(self) -> datetime:
+        """When it was written, as far as it says so; else when the broker took it."""
+        return _moment(first_header(self.raw.headers, "ce_time")) or self.raw.at
+
+
+async def told_about(kafka: Kafka, tenant: str, response_id: str) -> list[Told]:
+    """Every record about one answer, in the order of time. Of each topic one partition is read, its key's."""
+    told: list[Told] = []
     places: list[tuple[tuple[Topic[Any], ...], tuple[str, str]]] = [
         (_ANSWER_TOPICS, (tenant, response_id)),
         (_TASK_TOPICS, (tenant, str(effect_id(tenant, response_id, "task")))),
@@ -106,13 +121,28 @@ async def trace(kafka: Kafka, tenant: str, response_id: str) -> list[Step]:
             await reader.assign(by_name, meets_by=key)
             async for raw in reader.to_end():
                 if raw.key == key:
-                    steps.append(_step(by_name[raw.topic], raw))
-    return sorted(steps, key=lambda step: step.at)
+                    told.append(_told(by_name[raw.topic], raw))
+    return sorted(told, key=lambda one: one.at)
 
 
-def _step(topic: Topic[Any], raw: Raw) -> Step:
-    written = first_header(raw.headers, "ce_time")
-    return Step(_moment(written) or raw.at, topic.name, _told(topic, raw), trace_id(raw.traceparent))
+async def trace(kafka: Kafka, tenant: str, response_id: str) -> list[Step]:
+    """Every step of one answer, in the order of time."""
+    return [_step(told) for told in await told_about(kafka, tenant, response_id)]
+
+
+def _told(topic: Topic[Any], raw: Raw) -> Told:
+    try:
+        return Told(topic, raw, topic.decode(raw.headers, raw.value) if raw.value is not None else None)
+    except Malformed as error:
+        return Told(topic, raw, unreadable=error)
+
+
+def _step(told: Told) -> Step:
+    if told.unreadable:
+        what = f"unreadable: {told.unreadable}"
+    else:
+        what = "erased" if told.payload is None else _SAYS[told.topic.name](told.payload)
+    return Step(told.at, told.topic.name, what, trace_id(told.raw.traceparent))
 
 
 def _moment(written: str | None) -> datetime | None:
@@ -122,16 +152,6 @@ def _moment(written: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
-
-
-def _told(topic: Topic[Any], raw: Raw) -> str:
-    if raw.value is None:
-        return "erased"
-    try:
-        payload = topic.decode(raw.headers, raw.value)
-    except Malformed as error:
-        return f"unreadable: {error}"
-    return _SAYS[topic.name](payload)
 
 
 def _joined(*parts: object) -> str:

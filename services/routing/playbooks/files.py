@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
@@ -11,6 +13,9 @@ from services.routing.playbooks.playbook import Playbook, PlaybookFile
 
 LARGEST: Final = 200_000
 """Characters of a file: some 500 rules with their comments."""
+
+
+_NAMED: Final = re.compile(r"Value error, (rule|block) ([^:]+): (?:(\w+): )?")
 
 
 class BadPlaybook(Exception):
@@ -39,8 +44,10 @@ def parse(text: str, name: str) -> Playbook:
         return PlaybookFile.model_validate(tree)
     except ValidationError as error:
         problems = [
-            f"{name}:{line_of(node, item['loc'])}: {_dotted(item['loc'])}{_reason(item['msg'])}"
-            for item in error.errors(include_url=False, include_input=False)
+            f"{name}:{line_of(node, _place(tree, path, message))}: {_dotted(path)}{_reason(message)}"
+            for path, message in (
+                (item["loc"], item["msg"]) for item in error.errors(include_url=False, include_input=False)
+            )
         ]
         raise BadPlaybook("\n".join(problems)) from error
 
@@ -60,6 +67,19 @@ def line_of(node: yaml.Node, path: tuple[Any, ...]) -> int:  # keys and indexes
         else:
             return line
     return line
+
+
+def _place(tree: Mapping[str, Any], path: tuple[Any, ...], message: str) -> tuple[Any, ...]:  # YAML of any shape
+    """Where a mistake is: what only shows with the whole playbook in view names its rule or block itself."""
+    found = _NAMED.match(message)
+    if found is None:
+        return path
+    kind, name, field = found.groups()
+    if kind == "block":
+        return ("blocks", name)
+    rules = tree.get("rules") or ()
+    numbers = (number for number, rule in enumerate(rules) if isinstance(rule, dict) and rule.get("name") == name)
+    return ("rules", next(numbers, 0), field)
 
 
 def _dotted(path: tuple[Any, ...]) -> str:  # likewise
