@@ -7,16 +7,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+
+import cel
 
 from schemas.response import Response
 from services.routing.contact_policy import ContactPolicy
+from services.routing.playbooks.asking import Asked
 from services.routing.playbooks.conditions import Condition, situation_of
 from services.routing.playbooks.keywords import Keywords
 from services.routing.playbooks.playbook import Playbook, Rule
-from services.routing.playbooks.situation import History, Person, asked_for, variables
-
-VARIABLES: Final = frozenset({"answer", "person", "history", "account", "comment"})
+from services.routing.playbooks.situation import History, Person, variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Rulebook:
     _rules: tuple[tuple[Rule, Condition], ...] = field(repr=False)
     _left: Condition | None = field(repr=False)
     _keywords: Keywords = field(repr=False)
-    _asks: frozenset[str]
+    asked: Asked = field(repr=False)
 
     @classmethod
     def of(cls, playbook: Playbook, version: str | None = None) -> Rulebook:
@@ -45,9 +45,8 @@ class Rulebook:
         ordered = sorted(playbook.rules, key=lambda rule: -rule.priority)
         rules = tuple((rule, playbook.condition(rule.when)) for rule in ordered)
         left = playbook.condition(playbook.policy.left_when) if playbook.policy.left_when else None
-        asks = frozenset().union(*(condition.names for _, condition in rules), left.names if left else ())
-        keywords = Keywords(playbook.keywords)
-        return cls(playbook, version or version_of(playbook), rules, left, keywords, asks & VARIABLES)
+        asked = Asked.by([*(condition.text for _, condition in rules), *([left.text] if left else [])])
+        return cls(playbook, version or version_of(playbook), rules, left, Keywords(playbook.keywords), asked)
 
     @property
     def policy(self) -> ContactPolicy:
@@ -57,7 +56,7 @@ class Rulebook:
     @property
     def asks_history(self) -> bool:
         """Whether any condition asks about the person's history, which has to be looked up."""
-        return "history" in self._asks
+        return "history" in self.asked.variables
 
     def rule_named(self, name: str | None) -> Rule | None:
         """A rule by its name; none if it is no more."""
@@ -65,8 +64,15 @@ class Rulebook:
 
     def match(self, answer: Response, person: Person, history: History, comment: str, today: date) -> Match:
         """The rule that decides about an answer: of those that hold the first by priority, then by place."""
-        found = self._keywords.found_in(comment) if comment and "comment" in self._asks else ()
-        situation = situation_of(asked_for(variables(answer, person, history, comment, found), self._asks))
+        situation = variables(answer, person, history, comment, self.found_in(comment))
+        return self.match_in(situation_of(self.asked.part_of(situation)), today)
+
+    def found_in(self, comment: str) -> Sequence[str]:
+        """The names of the keywords that are in a comment; none where no condition asks about comments."""
+        return self._keywords.found_in(comment) if comment and "comment" in self.asked.variables else ()
+
+    def match_in(self, situation: cel.Context, today: date) -> Match:
+        """The same in a situation that is made ready already; it may hold more than this playbook asks about."""
         left = self._left is not None and self._left.holds(situation)
         notices: list[Rule] = []
         for rule, condition in self._rules:

@@ -6,7 +6,7 @@ a number that says so. Only `answer.segments` and `person.attributes` have the e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -143,8 +143,3 @@ def _days_until(text: str | None, today: date) -> int:
         if text:
             return (date.fromisoformat(text[:10]) - today).days
     return UNKNOWN_DAYS
-
-
-def asked_for(situation: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:  # as above
-    """The part of a situation that somebody asks about: converting all of it costs more than most conditions."""
-    return {name: content for name, content in situation.items() if name in names}
