@@ -17,7 +17,7 @@ class Keywords:
 
     def __init__(self, words: Mapping[str, Sequence[str]]) -> None:
         self._patterns = {
-            name: re.compile("|".join(_pattern(_plain(word)) for word in listed)) for name, listed in words.items()
+            name: re.compile(_any_of([_plain(word) for word in listed])) for name, listed in words.items()
         }
 
     def found_in(self, comment: str) -> list[str]:
@@ -30,8 +30,14 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
+def _any_of(words: Sequence[str]) -> str:
+    """One look for where a word begins, and not one for each word."""
+    spaced = [_pattern(word) for word in words if not _UNSPACED.match(word)]
+    unspaced = [_pattern(word) for word in words if _UNSPACED.match(word)]
+    return "|".join([*([rf"\b(?:{'|'.join(spaced)})"] if spaced else []), *unspaced])
+
+
 def _pattern(word: str) -> str:
     stem = word.removesuffix(PREFIX)
-    begins = r"" if _UNSPACED.match(stem) else r"\b"
     ends = r"" if word.endswith(PREFIX) or _UNSPACED.search(stem[-1:]) else r"\b"
-    return begins + re.escape(stem).replace(r"\ ", r"\s+") + ends
+    return re.escape(stem).replace(r"\ ", r"\s+") + ends
