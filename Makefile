@@ -8,7 +8,7 @@ DEVELOPS := $(VENV)/.develops
 PYTEST := $(BIN)/python -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down install check format lint types unit test chaos bench bench-intake bench-scoring contracts locks clean
+.PHONY: help run demo up down install check format lint types unit test chaos bench bench-intake bench-scoring bench-routing contracts locks clean
 
 help: ## list what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,13 +69,16 @@ test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests
 chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers
 	$(PYTEST) tests/chaos
 
-bench: bench-intake bench-scoring ## both
+bench: bench-intake bench-scoring bench-routing ## all of them
 
 bench-intake: $(DEVELOPS) ## how fast answers come in, against a bare route on the same Kafka
 	$(BIN)/python -m tests.bench.intake
 
 bench-scoring: $(DEVELOPS) ## how fast and large the tally is, as ratios; QUICK=1 takes minutes
 	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.scoring
+
+bench-routing: $(DEVELOPS) ## how fast answers are decided about, on both databases
+	$(BIN)/python -m tests.bench.routing
 
 contracts: $(DEVELOPS) ## regenerate schemas, AsyncAPI and the settings reference
 	$(BIN)/python -m schemas.generate

@@ -30,7 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]  # column values of any type
-_Stored = tuple[str, list[tuple[str, Callable[[Any], Any] | None]]]
+_HowStored = list[tuple[str, Callable[[Any], Any] | None]]
+_Stored = tuple[str, _HowStored]
 
 # both databases bound the number of parameters of a statement; 32,766 on SQLite is the lower bound
 PARAMETERS: Final = 30_000
@@ -69,18 +70,27 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[Row], *, ign
         connection.execute(insert.on_conflict_do_nothing() if ignore else insert, rows)
         return
     statement, stored = _stored_by(table, tuple(rows[0]), ignore)
+    connection.exec_driver_sql(statement, _as_stored(rows, stored))
+
+
+def _as_stored(rows: Sequence[Row], stored: _HowStored) -> list[tuple[Any, ...]]:  # values of any type
     columns = [
         [row[name] for row in rows] if process is None else [process(row[name]) for row in rows]
         for name, process in stored
     ]
-    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+    return list(zip(*columns, strict=True))
 
 
 @cache
 def _stored_by(table: Table, names: tuple[str, ...], ignore: bool) -> _Stored:  # noqa: FBT001 a key of the cache
+    insert = sqlite.insert(table)
+    return _stored(insert.on_conflict_do_nothing() if ignore else insert, table, names)
+
+
+def _stored(insert: Any, table: Table, names: tuple[str, ...]) -> _Stored:  # an insert of SQLite's dialect
     """The statement as SQLite takes it, and how each of its values becomes what is stored."""
-    insert, dialect = sqlite.insert(table), sqlite.dialect()
-    compiled = (insert.on_conflict_do_nothing() if ignore else insert).compile(dialect=dialect, column_keys=list(names))
+    dialect = sqlite.dialect()
+    compiled = insert.compile(dialect=dialect, column_keys=list(names))
     assert compiled.positiontup is not None  # SQLite's parameters have no names
     return str(compiled), [
         (name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup
@@ -108,14 +118,31 @@ def among(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Inserts rows, or replaces all columns of those whose primary key is there."""
+    """Inserts rows, or replaces all columns of those whose primary key is there. All rows name the same columns.
+
+    As with `insert_all`: one statement for many rows is compiled anew for each number of them.
+    """
     if not rows:
         return
+    names = tuple(rows[0])
+    if connection.dialect.name != "sqlite":
+        connection.execute(_replacing(postgresql.insert(table), table, names), rows)
+        return
+    statement, stored = _replaced_by(table, names)
+    connection.exec_driver_sql(statement, _as_stored(rows, stored))
+
+
+def _replacing(insert: Any, table: Table, names: tuple[str, ...]) -> Any:  # an insert of either dialect
     key = [column.name for column in table.primary_key]
-    for chunk in _chunks(rows):
-        insert = _insert(connection, table).values(chunk)
-        replaced = {name: insert.excluded[name] for name in chunk[0] if name not in key}
-        connection.execute(insert.on_conflict_do_update(index_elements=key, set_=replaced))
+    replaced = {name: insert.excluded[name] for name in names if name not in key}
+    if not replaced:
+        return insert.on_conflict_do_nothing()
+    return insert.on_conflict_do_update(index_elements=key, set_=replaced)
+
+
+@cache
+def _replaced_by(table: Table, names: tuple[str, ...]) -> _Stored:
+    return _stored(_replacing(sqlite.insert(table), table, names), table, names)
 
 
 def lock(connection: Connection, names: Iterable[str]) -> None:

@@ -93,7 +93,7 @@ def test_the_doctor_finds_everything_in_order_and_tells_the_memory_of_each_proce
 def test_a_first_answer_is_published_and_followed(loop: Loop) -> None:
     token = loop.told("keys", "create", "--tenant", "default")["key"]
     loop.stack.env["NPS_API_KEY"] = token
-    told = loop.told("publish", "--score", "9", "--email", "you@example.org")
+    told = loop.told("publish", "--score", "9", "--email", "newcomer@example.org")
     default = Tenant(loop, "default")
     until(lambda: default.steps(told["response_id"]), lambda steps: any("delivered" in what for _, what in steps))
     assert "thank-promoters" in loop.nps("trace", told["response_id"]).stdout
