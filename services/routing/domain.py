@@ -177,7 +177,7 @@ def _objection(standing: Standing, match: Match, facts: Facts, rulebook: Ruleboo
     if _is_made(standing, rule.action):
         return None
     if rule.action in MAILS and standing.mail_gone:
-        return Objection("already_sent", f"the {standing.mail} of this answer has gone")
+        return Objection("already_sent", "the one mail of this answer has gone")
     if match.left and not answer.callback_requested:
         return Objection("left", "policy.left_when")
     return objection(answer, rule, facts, rulebook.policy, now)

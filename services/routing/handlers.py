@@ -40,8 +40,8 @@ _log = logger("routing")
 LINK_ROUNDS = 3
 """How often links are read again before a batch is given back: they change while it waits for locks, if ever."""
 
-NOT_READ_YET = timedelta(minutes=1)
-"""How long an answer waits on that is due while, after a recovery, what it says has not been read again."""
+UNDECIDABLE: Final = timedelta(minutes=1)
+"""How long what is due waits on that, after a recovery, has not been read again; or whose tenant nobody knows now."""
 
 
 @dataclass(slots=True)
@@ -79,10 +79,10 @@ class Routing:
     async def on_due(self, transaction: Transaction, keys: Sequence[AnswerKey]) -> tuple[int, Sequence[Outgoing]]:
         """Decides about answers that have waited for long enough; returns how many, and what to publish."""
         now, waiting = self.clock.now(), await sql_standings.load(transaction, keys)
-        unread = [key for key, standing in waiting.items() if standing.answer is None]
-        if unread:
-            await sql_standings.put_off(transaction, unread, now + NOT_READ_YET)
-        answers = [standing.answer for standing in waiting.values() if standing.answer]
+        answers = [one.answer for one in waiting.values() if one.answer and self.rulebooks.knows(one.tenant)]
+        undecidable = waiting.keys() - {_key(answer) for answer in answers}
+        if undecidable:
+            await sql_standings.put_off(transaction, undecidable, now + UNDECIDABLE)
         case = await self._opened(transaction, answers, waiting)
         for answer in answers:
             rulebook = case.deciding.of(answer.tenant)
@@ -262,7 +262,8 @@ def _key(payload: Response | Delivery | Task) -> AnswerKey:
 def _gone_or_not(delivery: Delivery, standing: Standing) -> Standing:
     """A mail that has gone stays a contact; one that reaches nobody is none any more."""
     if delivery.state in GONE:
-        return replace(standing, mail_gone=True, mail=delivery.kind, mail_at=standing.mail_at or delivery.at)
+        kind = standing.mail if delivery.kind == "none" else delivery.kind
+        return replace(standing, mail_gone=True, mail=kind, mail_at=standing.mail_at or delivery.at)
     newest = standing.mail_at is not None and delivery.at >= standing.mail_at
     return replace(standing, mail_at=None) if newest and not standing.mail_gone else standing
 

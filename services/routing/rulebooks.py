@@ -47,13 +47,17 @@ class Rulebooks:
     at_once: bool = False
     _made: dict[tuple[str, int, bool], Rulebook] = field(default_factory=dict)
 
+    def knows(self, tenant: str) -> bool:
+        """Whether there is a playbook for a tenant."""
+        return self.sections.knows(tenant)
+
     async def deciding(self, transaction: Transaction, tenants: Collection[str]) -> Deciding:
         """The rulebooks that decide for these tenants, as of this transaction.
 
         Raises:
             Halt: if an activated playbook cannot be read.
         """
-        known = [tenant for tenant in tenants if self.sections.knows(tenant)]
+        known = [tenant for tenant in tenants if self.knows(tenant)]
         roles = await sql_playbooks.roles(transaction, known)
         active = {
             tenant: await self._version(transaction, tenant, roles.get((tenant, "active"), 0)) for tenant in known

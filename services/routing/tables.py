@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, SmallInteger, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 
 from services.chassis.sql import Utc
 from services.chassis.suppressions import Suppressions
@@ -42,7 +54,7 @@ ANSWERS: Final = Table(
     Column("task_at", Utc),
     Column("task_closed", Boolean, nullable=False),
     Column("survey_at", Utc),
-    Column("told", String(2000), nullable=False),
+    Column("told", Text, nullable=False),
 )
 """`score` is that of an answer that counts; `told` names the rules that have told somebody, by spaces between them."""
 

@@ -32,7 +32,7 @@ def upgrade() -> None:
     op.add_column("answers", sa.Column("score", sa.SmallInteger))
     for name in ("mail_gone", "task_closed"):
         op.add_column("answers", sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false()))
-    op.add_column("answers", sa.Column("told", sa.String(2000), nullable=False, server_default=""))
+    op.add_column("answers", sa.Column("told", sa.Text, nullable=False, server_default=""))
     op.execute("UPDATE answers SET mail_at = first_decided_at WHERE mail IN ('perk', 'offer')")
     op.execute("UPDATE answers SET task_at = first_decided_at WHERE task = 'open'")
     for name, columns in INDEXES.items():
