@@ -25,7 +25,10 @@ DOCUMENTS: Final = "jsonschema"
 RELEASED: Final = "released"
 HINT: Final = "run `make contracts`"
 BUSINESS_FILE: Final = "nps.yaml.json"
-"""Lies among the documents and is made from the services' sections, which this package does not know."""
+PLAYBOOK_FILE: Final = "playbook.yaml.json"
+CASES_FILE: Final = "playbook-cases.yaml.json"
+FILES: Final = frozenset({BUSINESS_FILE, PLAYBOOK_FILE, CASES_FILE})
+"""Lie among the documents and are made from what services read, which this package does not know."""
 
 _BANNER: Final = "# Made from the catalogue and the models by `make contracts`; a change here is overwritten.\n"
 _SAID_TO_PEOPLE: Final = frozenset({"description", "title", "$schema", "$id"})
@@ -47,7 +50,7 @@ def stale() -> list[str]:
     """A line for each file that is not as it must be."""
     wanted = generated()
     problems = [f"{path.relative_to(HERE.parent)}: stale" for path, text in wanted.items() if _read(path) != text]
-    there = {path for path in (HERE / DOCUMENTS).glob("*.json") if path.name != BUSINESS_FILE}
+    there = {path for path in (HERE / DOCUMENTS).glob("*.json") if path.name not in FILES}
     return problems + [f"{path.relative_to(HERE.parent)}: of no type" for path in sorted(there - wanted.keys())]
 
 

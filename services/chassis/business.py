@@ -39,6 +39,18 @@ S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is written: its file and line, and whether for one tenant or for all."""
+
+    file: str
+    line: int
+    whose: Path_ = ()
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """A file's content, and the line of every path in it."""
 
@@ -55,7 +67,7 @@ class Sections(Generic[S]):
 
     def knows(self, tenant: str) -> bool:
         """Whether the business file names this tenant."""
-        return self._pattern(tenant) is not None
+        return self.pattern(tenant) is not None
 
     def of(self, tenant: str) -> S:
         """The section of a tenant.
@@ -63,7 +75,7 @@ class Sections(Generic[S]):
         Raises:
             Malformed: if no such tenant is in the business file.
         """
-        pattern = self._pattern(tenant)
+        pattern = self.pattern(tenant)
         if pattern is None:
             raise Malformed.of("tenant", "not in the business file")
         return self._by_pattern[pattern]
@@ -71,7 +83,8 @@ class Sections(Generic[S]):
     def __iter__(self) -> Iterator[tuple[str, S]]:
         return iter(self._by_pattern.items())
 
-    def _pattern(self, tenant: str) -> str | None:
+    def pattern(self, tenant: str) -> str | None:
+        """How the business file calls a tenant; none if it does not."""
         if tenant in self._by_pattern:
             return tenant
         fitting = [p for p in self._by_pattern if p.endswith(WILDCARD) and tenant.startswith(p[:-1])]
@@ -128,6 +141,27 @@ class Business:
             raise BadBusiness("\n".join(dict.fromkeys(problems)))
         return Sections(found)
 
+    def tree(self, service: str, tenant: str) -> Tree:
+        """What a tenant's section says, before any model has checked it.
+
+        Raises:
+            Malformed: if no such tenant is in the business file.
+        """
+        sections = self._tree[TENANTS][self._key_of(tenant)] or {}
+        return _laid_over((self._tree.get(DEFAULTS) or {}).get(service) or {}, sections.get(service) or {})
+
+    def place(self, service: str, tenant: str, location: Path_) -> Place:
+        """Where a part of a tenant's section is written, as far as it is."""
+        path, fallback = (TENANTS, self._key_of(tenant), service), (DEFAULTS, service)
+        return self._place(self._written(path, fallback, location))
+
+    def _key_of(self, tenant: str) -> str:
+        """How the file calls a tenant: by name, or by a pattern."""
+        pattern = self.sections("", Section).pattern(tenant)
+        if pattern is None:
+            raise Malformed.of("tenant", "not in the business file")
+        return pattern
+
     def _unknown_keys(self) -> list[str]:
         found = []
         for key in self._tree.keys() - {DEFAULTS, TENANTS}:
@@ -162,11 +196,15 @@ class Business:
 
     def _problem(self, path: Path_, fallback: Path_, location: Path_, message: str) -> str:
         """One line for a value that is wrong, found in the tenant's own section or in the defaults."""
-        own, shared = ((*start, *self._as_written(start, location)) for start in (path, fallback))
-        in_own, in_shared = self._depth(own) - len(path), self._depth(shared) - len(fallback)
-        place = shared if in_shared > max(in_own, 0) else own
+        place = self._written(path, fallback, location)
         reason = message.removeprefix("Value error, ")
         return self._at(place, f"{_dotted(place)}: {reason[:1].lower() + reason[1:]}")
+
+    def _written(self, path: Path_, fallback: Path_, location: Path_) -> Path_:
+        """Where a location stands: in the tenant's own section or, if more of it is there, in the defaults."""
+        own, shared = ((*start, *self._as_written(start, location)) for start in (path, fallback))
+        in_own, in_shared = self._depth(own) - len(path), self._depth(shared) - len(fallback)
+        return shared if in_shared > max(in_own, 0) else own
 
     def _as_written(self, start: Path_, location: Path_) -> Path_:
         """A location without what stands in no file: pydantic names each alternative of a union that it tried."""
@@ -197,11 +235,14 @@ class Business:
         return next((n for n in lengths if any(path[:n] in file.lines for file in self._files)), 0)
 
     def _at(self, path: Path_, message: str) -> str:
+        return f"{self._place(path)}: {message}"
+
+    def _place(self, path: Path_) -> Place:
         known = path[: self._depth(path)]
         for file in reversed(self._files):
             if known in file.lines:
-                return f"{file.name}:{file.lines[known]}: {message}"
-        return f"{self._files[-1].name}:1: {message}"
+                return Place(file.name, file.lines[known], known[:2] if known[0] == TENANTS else known[:1])
+        return Place(self._files[-1].name, 1)
 
 
 def _dotted(path: Path_) -> str:

@@ -1,4 +1,4 @@
-"""Writes the references made from code: settings, topics, commands, `.env.example`, the JSON Schema of nps.yaml.
+"""Writes the references made from code: settings, topics, commands, `.env.example`, the JSON Schema of YAML files.
 
 python -m services.console.contracts              writes what has changed
 python -m services.console.contracts --check      exits 1 if a file is stale
@@ -19,11 +19,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from schemas import asyncapi
-from schemas.generate import BUSINESS_FILE, DOCUMENTS, HINT, as_json
+from schemas.generate import BUSINESS_FILE, CASES_FILE, DOCUMENTS, HINT, PLAYBOOK_FILE, as_json
 from schemas.json_schema import DIALECT, TYPES, Schema, name_of, plain_schema
 from services.chassis.business import DEFAULTS, TENANTS, WILDCARD, Section
 from services.chassis.settings import FILE_SUFFIX, PREFIX, SealedSettings, ServiceSettings, SqlSettings
 from services.console import api_pages, references
+from services.routing.playbooks.cases import CasesFile
+from services.routing.playbooks.playbook import PlaybookFile
 
 ROOT: Final = Path(__file__).parents[2]
 REFERENCE: Final = Path("docs") / "reference"
@@ -77,6 +79,8 @@ def generated() -> dict[Path, str]:
         **{ROOT / REFERENCE / "openapi" / f"{name}.json": as_json(document) for name, document in offered.items()},
         ROOT / ".env.example": _example(groups),
         ROOT / "schemas" / DOCUMENTS / BUSINESS_FILE: as_json(business_schema()),
+        ROOT / "schemas" / DOCUMENTS / PLAYBOOK_FILE: as_json(_of_file(PlaybookFile, "playbook.yaml")),
+        ROOT / "schemas" / DOCUMENTS / CASES_FILE: as_json(_of_file(CasesFile, "playbook.cases.yaml")),
     }
 
 
@@ -207,6 +211,14 @@ def business_schema() -> Schema:
         },
         "$defs": {"tenant": tenant} | definitions,
     }
+
+
+def _of_file(model: type[BaseModel], name: str) -> Schema:
+    """The JSON Schema of a file that is read whole, for editors."""
+    schema = plain_schema(model)
+    first = {"$schema": DIALECT, "$id": f"urn:nps-loop:schema:{name}:v1", "title": name}
+    last = {"$defs": schema.pop("$defs")}
+    return first | {key: value for key, value in schema.items() if key != "title"} | last
 
 
 def _renamed(schema: Schema, service: str) -> Schema:

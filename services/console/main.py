@@ -15,6 +15,7 @@ from services.console import (
     importing,
     links,
     operating,
+    playbook_checks,  # noqa: F401 adds its commands to the group
     playbook_roles,  # noqa: F401 adds its commands to the group
     playbooks,
     running,

@@ -15,6 +15,7 @@ LONGEST_CONDITION: Final = 2_000
 BLOCK: Final = re.compile(r"\bblocks\.([A-Za-z_][A-Za-z0-9_]*)")
 
 _WHERE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]+)")
+_UNDEFINED: Final = "Undefined variable or function"
 
 Variables = Mapping[str, Any]  # of every type that CEL has
 
@@ -24,7 +25,14 @@ class BadCondition(Exception):
 
 
 class Unanswerable(Exception):
-    """A condition has no answer for this situation; the message names what is missing or does not fit."""
+    """A condition has no answer for this situation; the message names what is missing or does not fit.
+
+    `flawed` says that the condition itself is at fault, and not what it met.
+    """
+
+    def __init__(self, message: str, *, flawed: bool = False) -> None:
+        super().__init__(message)
+        self.flawed = flawed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,12 @@ class Condition:
             answer = self.program.execute(situation)
         except KeyError as error:
             raise Unanswerable(f"{error.args[0]}: not there") from error
-        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-            raise Unanswerable(str(error).partition(". ")[0]) from error
+        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+            reason = str(error).partition(". ")[0]
+            flawed = isinstance(error, TypeError) or reason.startswith(_UNDEFINED)
+            raise Unanswerable(reason, flawed=flawed) from error
         if not isinstance(answer, bool):
-            raise Unanswerable(f"it is {type(answer).__name__}, not true or false")
+            raise Unanswerable(f"it is {type(answer).__name__}, not true or false", flawed=True)
         return answer
 
     def holds(self, situation: cel.Context) -> bool:
@@ -75,6 +85,13 @@ class Condition:
             return self.of(situation)
         except Unanswerable:
             return False
+
+    def verdict(self, variables: Variables) -> str:
+        """Whether it holds, in words for people."""
+        try:
+            return "holds" if self.of(situation_of(variables)) else "does not hold"
+        except Unanswerable as reason:
+            return f"cannot be answered ({reason})"
 
 
 def situation_of(variables: Variables) -> cel.Context:

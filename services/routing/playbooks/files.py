@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from services.routing.playbooks.playbook import Playbook, PlaybookFile
 
@@ -22,12 +23,57 @@ class BadPlaybook(Exception):
     """A playbook is wrong; the message names file, line and reason, a line each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file's text, read as YAML and not yet checked."""
+
+    name: str
+    tree: Any  # YAML of any shape, checked by a model
+    node: yaml.Node
+
+    def place(self, path: tuple[Any, ...]) -> str:  # keys and indexes
+        """File and line of a path, as far as it is there."""
+        return f"{self.name}:{line_of(self.node, path)}"
+
+    def told(self, error: ValidationError) -> str:
+        """What a model refuses, a line each."""
+        return "\n".join(
+            f"{self.place(item['loc'])}: {_dotted(item['loc'])}{_reason(item['msg'])}" for item in faults_of(error)
+        )
+
+
 def parse(text: str, name: str) -> Playbook:
     """A playbook from YAML; `name` stands before each line of the message.
 
     Raises:
         BadPlaybook: listing everything that is wrong.
     """
+    source = read(text, name)
+    try:
+        return PlaybookFile.model_validate(source.tree)
+    except ValidationError as error:
+        raise BadPlaybook(source.told(error)) from error
+
+
+def read(text: str, name: str) -> Source:
+    """A playbook's YAML.
+
+    Raises:
+        BadPlaybook: if it is no YAML, or no mapping.
+    """
+    return _read(text, name, dict, "must be a mapping with rules")
+
+
+def read_list(text: str, name: str) -> Source:
+    """The YAML of cases.
+
+    Raises:
+        BadPlaybook: if it is no YAML, or no list.
+    """
+    return _read(text, name, list, "must be a list of cases")
+
+
+def _read(text: str, name: str, kind: type, otherwise: str) -> Source:
     if len(text) > LARGEST:
         raise BadPlaybook(f"{name}:1: {len(text)} characters, at most {LARGEST} are read")
     try:
@@ -36,20 +82,22 @@ def parse(text: str, name: str) -> Playbook:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadPlaybook(f"{name}:{line}: no YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a day such as 2026-02-30 is a ValueError
         raise BadPlaybook(f"{name}:1: no YAML: {error}") from error
-    if node is None or not isinstance(tree, dict):
-        raise BadPlaybook(f"{name}:1: must be a mapping with rules")
-    try:
-        return PlaybookFile.model_validate(tree)
-    except ValidationError as error:
-        problems = [
-            f"{name}:{line_of(node, _place(tree, path, message))}: {_dotted(path)}{_reason(message)}"
-            for path, message in (
-                (item["loc"], item["msg"]) for item in error.errors(include_url=False, include_input=False)
-            )
-        ]
-        raise BadPlaybook("\n".join(problems)) from error
+    if node is None or not isinstance(tree, kind):
+        raise BadPlaybook(f"{name}:1: {otherwise}")
+    return Source(name, tree, node)
+
+
+def faults_of(error: ValidationError) -> list[ErrorDetails]:
+    """What a model refuses. That a list is too short when its items are refused says nothing more, and is left out."""
+    found = error.errors(include_url=False, include_input=False)
+    return [
+        one
+        for one in found
+        if one["type"] != "too_short"
+        or not any(other["loc"][: len(one["loc"])] == one["loc"] for other in found if other is not one)
+    ]
 
 
 def line_of(node: yaml.Node, path: tuple[Any, ...]) -> int:  # keys and indexes
@@ -69,7 +117,7 @@ def line_of(node: yaml.Node, path: tuple[Any, ...]) -> int:  # keys and indexes
     return line
 
 
-def _place(tree: Mapping[str, Any], path: tuple[Any, ...], message: str) -> tuple[Any, ...]:  # YAML of any shape
+def _whole_path(tree: Any, path: tuple[Any, ...], message: str) -> tuple[Any, ...]:  # YAML of any shape
     """Where a mistake is: what only shows with the whole playbook in view names its rule or block itself."""
     found = _NAMED.match(message)
     if found is None:

@@ -146,6 +146,8 @@ class PlaybookFile(Playbook):
 
 def _checked(where: str, text: str, blocks: Mapping[str, str]) -> None:
     try:
-        Condition.compiled(text if "blocks." not in text else written_out(text, blocks))
+        Condition.compiled(text)  # by itself first: a place in it is then a place in what was written
+        if "blocks." in text:
+            Condition.compiled(written_out(text, blocks))
     except BadCondition as error:
         raise ValueError(f"{where}: {error}") from error

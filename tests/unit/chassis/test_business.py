@@ -194,3 +194,16 @@ def test_of_several_kinds_the_fault_is_told_where_it_stands(files: Files) -> Non
         "nps.yaml:6: tenants.a.shop.payment.code: string should have at most 4 characters"
     )
     assert files.fault(text) == "nps.yaml:4: tenants.a.shop.payment.code: field required"
+
+
+def test_a_part_of_a_section_is_found_where_it_is_written(tmp_path: Path) -> None:
+    shipped, own = tmp_path / "shipped.yaml", tmp_path / "own.yaml"
+    shipped.write_text("defaults:\n  shop:\n    greeting: hi\n    hours: {monday: 9}\ntenants:\n  acme-*: {}\n")
+    own.write_text("tenants:\n  acme-*:\n    shop:\n      hours:\n        friday: 8\n")
+    business = Business.load(shipped, own, SERVICES)
+    assert business.tree("shop", "acme-1") == {"greeting": "hi", "hours": {"monday": 9, "friday": 8}}
+    greeting, friday = (business.place("shop", "acme-1", path) for path in (("greeting",), ("hours", "friday")))
+    assert (str(greeting), greeting.whose) == (f"{shipped}:3", ("defaults",))
+    assert (str(friday), friday.whose) == (f"{own}:5", ("tenants", "acme-*"))
+    with pytest.raises(Malformed):
+        business.tree("shop", "nobody")
