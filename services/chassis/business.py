@@ -261,8 +261,7 @@ def _laid_over(below: Tree, above: Tree) -> Tree:
 def _read(path: Path) -> _File:
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        tree = yaml.safe_load(text) or {}
+        lines, tree = _lines_and_tree(yaml.SafeLoader(text))
     except OSError as error:
         raise BadBusiness(f"{path}: cannot be read: {error.strerror}") from error
     except yaml.MarkedYAMLError as error:
@@ -272,10 +271,19 @@ def _read(path: Path) -> _File:
         raise BadBusiness(f"{path}: no YAML: {error}") from error
     if not isinstance(tree, dict):
         raise BadBusiness(f"{path}:1: must be a mapping with {DEFAULTS} and {TENANTS}")
-    lines: dict[Path_, int] = {}
-    if node is not None:
-        _note_lines(node, (), lines)
     return _File(str(path), tree, lines)
+
+
+def _lines_and_tree(loader: yaml.SafeLoader) -> tuple[dict[Path_, int], Any]:  # YAML of any shape
+    lines: dict[Path_, int] = {}
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return lines, {}
+        _note_lines(node, (), lines)  # while it is as written: what is merged into it comes from other lines
+        return lines, loader.construct_document(node) or {}
+    finally:
+        loader.dispose()
 
 
 def _note_lines(node: yaml.Node, path: Path_, lines: dict[Path_, int]) -> None:

@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 from schemas.cloudevents import first_header
 from schemas.topic import partition_of
 from services.chassis.failures import Refused, Transient
-from services.chassis.kafka import start
+from services.chassis.kafka import partitions_of, start
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -155,8 +155,8 @@ class Copying:
 
 
 async def _partitions(reader: AIOKafkaConsumer[bytes, bytes], topic: str) -> list[TopicPartition]:
-    cluster = await reader._client.fetch_all_metadata()  # noqa: SLF001 the public call keeps a stale copy
-    return [TopicPartition(topic, number) for number in sorted(cluster.partitions_for_topic(topic) or ())]
+    there = await partitions_of(reader, [topic])
+    return [TopicPartition(topic, number) for number in there.get(topic, [])]
 
 
 async def _is_at(reader: AIOKafkaConsumer[bytes, bytes], ends: Mapping[TopicPartition, int]) -> bool:

@@ -7,13 +7,16 @@ and are static members of their group: a replica that comes back within the sess
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, NodeNotReadyError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.topic import RESPONSES_NAME
 from services.chassis.failures import Transient
@@ -143,17 +146,15 @@ class Kafka:
         return AIOKafkaAdminClient(**self.connection)
 
     async def probe(self, producer: AIOKafkaProducer) -> None:
-        """Asks the cluster for its metadata.
+        """Whether a broker answers.
 
         Raises:
-            Transient: if no broker answers.
+            Transient: if none does.
         """
         try:
-            answered = await producer.client.force_metadata_update()
+            await partitions_of(producer, ())
         except KafkaError as error:
             raise Transient(f"Kafka does not answer: {type(error).__name__}") from error
-        if not answered:
-            raise Transient("Kafka does not answer")
 
 
 async def start(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
@@ -172,6 +173,35 @@ async def start(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClien
         else:
             starting.cancel()
         raise
+
+
+async def partitions_of(
+    client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient, topics: Iterable[str]
+) -> dict[str, list[int]]:
+    """The partitions of each topic that exists, by its full name, as they are at this moment.
+
+    Asks for these topics alone, and makes none by asking: the clients' own calls hear of every topic on the cluster, of
+    which there may be thousands, or keep a copy that is stale.
+
+    Raises:
+        KafkaError: if no broker answers.
+    """
+    connections = client.client if isinstance(client, AIOKafkaProducer) else client._client  # noqa: SLF001 see above
+    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+    brokers = [broker.nodeId for broker in connections.cluster.brokers()]
+    failure: KafkaError = NodeNotReadyError()
+    for broker in random.sample(brokers, len(brokers)):
+        try:
+            answer = (await connections.send(broker, request)).to_object()
+        except KafkaError as error:
+            failure = error
+            continue
+        return {
+            item["topic"]: sorted(partition["partition"] for partition in item["partitions"])
+            for item in answer["topics"]
+            if not item["error_code"]
+        }
+    raise failure
 
 
 def _connection(settings: ServiceSettings) -> dict[str, Any]:

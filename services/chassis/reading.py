@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.topic import partition_of
 from services.chassis.failures import Transient
-from services.chassis.kafka import READER_PARTITION_BYTES, start
+from services.chassis.kafka import READER_PARTITION_BYTES, partitions_of, start
 from services.chassis.records import Raw
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ class Reader:
         `meets_by` leaves of each topic the partition where that key meets; `tail` begins so many offsets before the
         end.
         """
-        cluster = await self._consumer._client.fetch_all_metadata()  # noqa: SLF001 the public call keeps a stale copy
+        names = [self._kafka.topic(topic) for topic in topics]
+        there = await partitions_of(self._consumer, names)
         partitions = []
-        for topic in topics:
-            full = self._kafka.topic(topic)
-            numbers = sorted(cluster.partitions_for_topic(full) or ())
+        for full in names:
+            numbers = there.get(full, [])
             if meets_by is not None and numbers:
                 numbers = [partition_of(meets_by, len(numbers))]
             partitions += [TopicPartition(full, number) for number in numbers]

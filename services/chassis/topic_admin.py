@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topic import DEAD_LETTER_RETENTION, INBOUND_RETENTION, Topic, dead_letters_of, inbound
 from services.chassis.failures import Halt, Transient
-from services.chassis.kafka import MAX_REQUEST_BYTES, Kafka
+from services.chassis.kafka import MAX_REQUEST_BYTES, Kafka, partitions_of
 
 FOR_EVER_MS: Final = "-1"
 APPEARS_WITHIN_S: Final = 15.0
@@ -89,15 +89,15 @@ class TopicAdmin:
             Halt: listing each topic that is missing and may not be made, or is not as it must be.
         """
         needed = list(wanted)
-        existing = set(await self.names())
-        missing = [topic for topic in needed if topic.name not in existing]
+        existing = await partitions_of(self._client, [self._kafka.topic(topic.name) for topic in needed])
+        missing = [topic for topic in needed if self._kafka.topic(topic.name) not in existing]
         for topic in missing:
             if self._kafka.is_copied(topic.name):
                 raise Halt(f"{self._kafka.topic(topic.name)} is missing: make it with `nps topics copy`")
         made, refused = await self._create(missing)
         if refused:
             raise Halt("topics are missing and could not be made:\n" + "\n".join(refused))
-        problems = await self.problems([topic for topic in needed if topic.name in existing])
+        problems = await self.problems([topic for topic in needed if self._kafka.topic(topic.name) in existing])
         if problems:
             raise Halt("topics are not as they must be:\n" + "\n".join(problems))
         return made

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.containers import ApacheKafkaContainer, PostgresContainer, need_docker
 
+WORKERS = ("--numprocesses", "4", "--dist", "worksteal")
+
 
 @pytest.fixture
 def servers() -> Iterator[dict[str, str]]:
@@ -22,7 +24,7 @@ def servers() -> Iterator[dict[str, str]]:
 
 def test_the_integration_tests_pass_on_containers(servers: dict[str, str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "3", "-m", "not sqlite", "tests/integration"],
+        [sys.executable, "-m", "pytest", "-q", *WORKERS, "-m", "not sqlite", "tests/integration"],
         env=os.environ | servers,
         capture_output=True,
         text=True,
