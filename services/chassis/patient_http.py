@@ -28,6 +28,7 @@ class PatientHttp(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # uvicorn's own
         super().__init__(*arguments, **options)
+        self.conn = InOnePiece(h11.SERVER, self.config.h11_max_incomplete_event_size or LARGEST_HEAD)
         self._cutting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -75,3 +76,21 @@ class PatientHttp(H11Protocol):
         if self._cutting is not None:
             self._cutting.cancel()
             self._cutting = None
+
+
+class InOnePiece(h11.Connection):
+    """Hands the head of an answer out with the beginning of its body: one call of the system instead of two.
+
+    A head that tells no length begins a stream, whose first piece may be far off: it goes at once.
+    """
+
+    _head = b""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]  # theirs tells when it is which
+        """The bytes to be sent now."""
+        output = super().send(event)
+        if isinstance(event, h11.Response) and output and any(name == b"content-length" for name, _ in event.headers):
+            self._head, output = output, b""
+        elif self._head and output is not None:
+            self._head, output = b"", self._head + output
+        return output

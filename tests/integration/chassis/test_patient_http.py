@@ -6,6 +6,7 @@ import asyncio
 import json
 from datetime import timedelta
 
+import h11
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from services.chassis import patient_http, web
-from services.chassis.patient_http import LARGEST_HEAD
+from services.chassis.patient_http import LARGEST_HEAD, InOnePiece
 from services.chassis.web import ON_ERROR, body_of
 from tests.support.listening import listening
 
@@ -121,3 +122,22 @@ async def test_eight_kilobytes_of_head_are_read() -> None:
     )
     async with listening(APP) as address:
         assert (await told(address, request)).startswith(b"HTTP/1.1 200")
+
+
+def sent(*headers: tuple[str, str]) -> list[bytes]:
+    """What leaves at the head of an answer, at its body and at its end."""
+    server = InOnePiece(h11.SERVER)
+    server.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.next_event()
+    answer = h11.Response(status_code=200, headers=list(headers)), h11.Data(data=b"ok"), h11.EndOfMessage()
+    return [server.send(event) or b"" for event in answer]
+
+
+def test_the_head_of_an_answer_leaves_with_its_body() -> None:
+    assert sent(("content-length", "2")) == [b"", b"HTTP/1.1 200 \r\ncontent-length: 2\r\n\r\nok", b""]
+
+
+def test_the_head_of_a_stream_waits_for_nothing() -> None:
+    head, body, _ = sent()
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b"2\r\nok\r\n"
