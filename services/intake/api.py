@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.responses import Response
@@ -119,6 +119,11 @@ class Sent:
 
 Work = Callable[[Came], Awaitable[Done]]
 
+_BATCH: Final = TypeAdapter(
+    Annotated[list[Submission], Field(min_length=1, max_length=MOST_IN_BATCH)], config=ConfigDict(defer_build=True)
+)
+_NO_ENVELOPE: Final = cloudevents.Event(b"")
+
 
 @dataclass(frozen=True, slots=True)
 class Api:
@@ -150,8 +155,7 @@ class Api:
         body = await body_of(request, largest=LARGEST_BATCH)
 
         async def work(came: Came) -> Done:
-            items = _items(body)
-            results = await self._admit(came, [_one(item) for item in items])
+            results = await self._admit(came, _many(body))
             refused = [(index, item) for index, item in enumerate(results) if isinstance(item, Malformed)]
             if len(refused) == len(results):
                 raise Malformed([Fault(f"{i}.{f.field}", f.reason) for i, item in refused for f in item.faults])
@@ -297,6 +301,15 @@ def _submitted(request: Request, body: bytes) -> Sent | Malformed:
         return Sent(decode_json(Submission, event.data), event)
     except Malformed as error:
         return error
+
+
+def _many(body: bytes) -> list[Sent | Malformed]:
+    """A batch at once if all of it is sound, as nearly all are; else one by one, so that each has errors of its own."""
+    try:
+        submissions = _BATCH.validate_json(body)
+    except ValidationError:
+        return [_one(item) for item in _items(body)]
+    return [Sent(submission, _NO_ENVELOPE) for submission in submissions]
 
 
 def _items(body: bytes) -> list[object]:
