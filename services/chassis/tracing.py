@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from functools import lru_cache
 from random import getrandbits
 from typing import Final
@@ -17,7 +16,7 @@ _SAMPLED: Final = "01"
 def child_of(parent: str | None) -> str:
     """A new span in the parent's trace, or in a trace of its own if there is no valid parent."""
     trace, flags = _parts(parent) if parent else (None, _SAMPLED)
-    return f"00-{trace or secrets.token_hex(16)}-{getrandbits(64) or 1:016x}-{flags}"
+    return f"00-{trace or f'{getrandbits(128) or 1:032x}'}-{getrandbits(64) or 1:016x}-{flags}"
 
 
 @lru_cache(maxsize=1_000)

@@ -170,19 +170,20 @@ class Door:
             _claim(item, one) if content else None for item, one, content in zip(settled, people, contents, strict=True)
         ]
         keys = await self.keyring.admit([claim for claim in claims if claim])
-        found = []
-        for item, one, claim, content in zip(settled, people, claims, contents, strict=True):
-            key = keys[claim.tenant, claim.owner] if claim else None
-            secret = key.secret if isinstance(key, Key) else secrets[item.arrival.tenant]
-            found.append(
-                response(
-                    item,
-                    digest=digest_of(item.arrival.submission, secret),
-                    subject=one.subject if one else None,
-                    sealed=self.keyring.seal(key, content) if isinstance(key, Key) else None,
-                )
+        held = [keys[claim.tenant, claim.owner] if claim else None for claim in claims]
+        pairs = zip(held, contents, strict=True)
+        sealed = iter(self.keyring.seal_all([(key, content) for key, content in pairs if isinstance(key, Key)]))
+        return [
+            response(
+                item,
+                digest=digest_of(
+                    item.arrival.submission, key.secret if isinstance(key, Key) else secrets[item.arrival.tenant]
+                ),
+                subject=one.subject if one else None,
+                sealed=next(sealed) if isinstance(key, Key) else None,
             )
-        return found
+            for item, one, key in zip(settled, people, held, strict=True)
+        ]
 
 
 def _identified(settled: Settled, secret: bytes, region: str | None) -> Identified | None:

@@ -89,6 +89,10 @@ class FakeKeyring:
         """Nothing."""
         return Sealed(kid=key.kid, nonce="", ciphertext="")
 
+    def seal_all(self, contents: Sequence[tuple[Key, bytes]]) -> list[Sealed]:
+        """Nothing of any."""
+        return [self.seal(key, content) for key, content in contents]
+
 
 @dataclass
 class FakePublisher:

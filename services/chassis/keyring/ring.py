@@ -145,7 +145,7 @@ class Keyring:
         """
         if tenant not in self._secrets:
             async with self._database.begin() as transaction:
-                row = {"tenant": tenant, "wrapped": self._wrap(secrets.token_bytes(KEY_BYTES), tenant)}
+                row = {"tenant": tenant, "wrapped": self._new_secret(tenant)}
                 await transaction.run_sync(insert_or_ignore, SECRETS, [row])
                 found = await transaction.execute(select(SECRETS.c.wrapped).where(SECRETS.c.tenant == tenant))
                 wrapped = found.scalar_one()
@@ -198,9 +198,12 @@ class Keyring:
 
     def seal(self, key: Key, content: bytes) -> Sealed:
         """Content under a key, bound to its tenant and owner."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        ciphertext = AESGCM(key.secret).encrypt(nonce, content, _bound_to(key.tenant, key.owner))
-        return Sealed.of_sound({"kid": key.kid, "nonce": _base64(nonce), "ciphertext": _base64(ciphertext)})
+        return self.seal_all([(key, content)])[0]
+
+    def seal_all(self, contents: Collection[tuple[Key, bytes]]) -> list[Sealed]:
+        """The same for many."""
+        chance = _chance(NONCE_BYTES * len(contents))
+        return [_sealed(key, content, chance.read(NONCE_BYTES)) for key, content in contents]
 
     async def open(self, sealed: Sealed) -> bytes | Erased:
         """What is sealed, or Erased if its owner was.
@@ -284,7 +287,7 @@ class Keyring:
         known: dict[Owner, Key | Erased] = {(key.tenant, key.owner): self._key(key) for key in stored.keys}
         known |= dict.fromkeys(stored.erased, Erased())
         made = self._new_keys([owner for owner in owners if owner not in known])
-        sql_keyring.add(connection, [self._wrapped(key) for key in made], self._clock.now())
+        sql_keyring.add(connection, self._all_wrapped(made), self._clock.now())
         known |= {(key.tenant, key.owner): key for key in made}
         return known | self._keep_belongings(connection, claims, known)
 
@@ -316,15 +319,21 @@ class Keyring:
     def _new_keys(self, owners: Sequence[Owner]) -> list[Key]:
         """Random ids that begin alike, so that keys made together stand together in the index of ids."""
         begins = secrets.token_hex(KID_BYTES - KID_OWN_BYTES)
-        # of one call: each is one of the system's
-        chance = io.BytesIO(secrets.token_bytes((KID_OWN_BYTES + KEY_BYTES) * len(owners)))
+        chance = _chance((KID_OWN_BYTES + KEY_BYTES) * len(owners))
         return [
             Key(begins + chance.read(KID_OWN_BYTES).hex(), tenant, owner, chance.read(KEY_BYTES))
             for tenant, owner in owners
         ]
 
-    def _wrapped(self, key: Key) -> Wrapped:
-        return Wrapped(key.tenant, key.owner, key.kid, self._wrap(key.secret, key.kid))
+    def _new_secret(self, tenant: str) -> bytes:
+        return self._wrap(secrets.token_bytes(KEY_BYTES), tenant, secrets.token_bytes(NONCE_BYTES))
+
+    def _all_wrapped(self, keys: Collection[Key]) -> list[Wrapped]:
+        chance = _chance(NONCE_BYTES * len(keys))
+        return [
+            Wrapped(key.tenant, key.owner, key.kid, self._wrap(key.secret, key.kid, chance.read(NONCE_BYTES)))
+            for key in keys
+        ]
 
     def _key(self, stored: Wrapped) -> Key:
         return Key(stored.kid, stored.tenant, stored.owner, self._unwrap(stored.wrapped, stored.kid))
@@ -338,8 +347,7 @@ class Keyring:
         except (InvalidTag, ValueError) as error:
             raise Halt(f"what is sealed under {sealed.kid} does not open with that key: it was altered") from error
 
-    def _wrap(self, secret: bytes, name: str) -> bytes:
-        nonce = secrets.token_bytes(NONCE_BYTES)
+    def _wrap(self, secret: bytes, name: str, nonce: bytes) -> bytes:
         return nonce + self._master.encrypt(nonce, secret, name.encode())
 
     def _unwrap(self, wrapped: bytes, name: str) -> bytes:
@@ -347,6 +355,16 @@ class Keyring:
             return self._master.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], name.encode())
         except InvalidTag as error:
             raise Halt("NPS_MASTER_KEY is not the key this keyring was made with") from error
+
+
+def _chance(size: int) -> io.BytesIO:
+    """Random bytes for many to read from: a call of the system for each would take longer than what they are for."""
+    return io.BytesIO(secrets.token_bytes(size))
+
+
+def _sealed(key: Key, content: bytes, nonce: bytes) -> Sealed:
+    ciphertext = AESGCM(key.secret).encrypt(nonce, content, _bound_to(key.tenant, key.owner))
+    return Sealed.of_sound({"kid": key.kid, "nonce": _base64(nonce), "ciphertext": _base64(ciphertext)})
 
 
 def _bound_to(tenant: str, owner: str) -> bytes:
