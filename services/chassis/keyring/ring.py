@@ -287,17 +287,21 @@ class Keyring:
         known: dict[Owner, Key | Erased] = {(key.tenant, key.owner): self._key(key) for key in stored.keys}
         known |= dict.fromkeys(stored.erased, Erased())
         made = self._new_keys([owner for owner in owners if owner not in known])
-        sql_keyring.add(connection, self._all_wrapped(made), self._clock.now())
-        known |= {(key.tenant, key.owner): key for key in made}
-        return known | self._keep_belongings(connection, claims, known)
-
-    def _keep_belongings(
-        self, connection: Connection, claims: Sequence[Claim], known: Mapping[Owner, Key | Erased]
-    ) -> dict[Owner, Key | Erased]:
-        """Notes what belongs to whom; returns what is erased at once, since its subject was before it came."""
+        new = {(key.tenant, key.owner): key for key in made}
         belonging = [(claim.tenant, claim.owner, claim.belonging) for claim in claims if claim.belonging]
-        sql_keyring.note_belongings(connection, belonging)
-        late = {(tenant, owner) for tenant, subject, owner in belonging if isinstance(known[tenant, subject], Erased)}
+        beside = {(tenant, owner): name for tenant, owner, name in belonging if (tenant, owner) in new}
+        sql_keyring.add(connection, self._all_wrapped(made), beside, self._clock.now())
+        others = [one for one in belonging if beside.get(one[:2]) != one[2]]
+        sql_keyring.note_belongings(connection, others)
+        return known | new | self._come_late(connection, others, known)
+
+    def _come_late(
+        self, connection: Connection, belonging: Sequence[tuple[str, str, str]], known: Mapping[Owner, Key | Erased]
+    ) -> dict[Owner, Key | Erased]:
+        """What is erased at once, since its subject was before it came."""
+        late = {
+            (tenant, owner) for tenant, subject, owner in belonging if isinstance(known.get((tenant, subject)), Erased)
+        }
         for tenant in sorted({tenant for tenant, _ in late}):
             theirs = {owner for whose, owner in late if whose == tenant}
             sql_keyring.destroy(connection, tenant, theirs, self._clock.now())

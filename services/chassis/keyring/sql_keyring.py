@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Select, bindparam, delete, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, select, union_all, update
 
 from services.chassis.keyring.identity import Identified, Links, values_of
 from services.chassis.keyring.tables import BELONGINGS, ERASED, KEYS, LINKS
@@ -85,9 +85,10 @@ def stored(connection: Connection, owners: Sequence[Owner]) -> Stored:
     return Stored(found, erased)
 
 
-def add(connection: Connection, keys: Iterable[Wrapped], now: datetime) -> None:
-    """Keeps keys that were made."""
-    insert_all(connection, KEYS, [key._asdict() | {"created_at": now} for key in keys])
+def add(connection: Connection, keys: Iterable[Wrapped], belonging: Mapping[Owner, str], now: datetime) -> None:
+    """Keeps keys that were made, and with each what belongs to its owner, if anything came with it."""
+    rows = [key._asdict() | {"created_at": now, "belonging": belonging.get((key.tenant, key.owner))} for key in keys]
+    insert_all(connection, KEYS, rows)
 
 
 def note_belongings(connection: Connection, belongings: Iterable[tuple[str, str, str]]) -> None:
@@ -99,7 +100,9 @@ def note_belongings(connection: Connection, belongings: Iterable[tuple[str, str,
 def belongings_of(connection: Connection, tenant: str, subjects: Collection[str]) -> set[str]:
     """Owners that belong to these subjects."""
     theirs = select(BELONGINGS.c.owner).where(BELONGINGS.c.tenant == tenant, BELONGINGS.c.subject.in_(subjects))
-    return set(connection.execute(theirs).scalars())
+    beside = select(KEYS.c.belonging).where(KEYS.c.tenant == tenant, KEYS.c.owner.in_(subjects))
+    found = connection.execute(union_all(theirs, beside.where(KEYS.c.belonging.is_not(None))))
+    return set(found.scalars())
 
 
 def people(connection: Connection, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:

@@ -25,8 +25,11 @@ KEYS: Final = Table(
     Column("kid", String(32), nullable=False, unique=True),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", Utc, nullable=False),
+    Column("belonging", String(300)),
     sqlite_with_rowid=False,
 )
+"""`belonging` is the first owner that belongs to this one, as in `BELONGINGS`: it came with the key, and so its row is
+written together with the key's."""
 
 ERASED: Final = Table(
     "erased",
@@ -46,7 +49,7 @@ BELONGINGS: Final = Table(
     Column("owner", String(300), primary_key=True),
     sqlite_with_rowid=False,
 )
-"""Owners that are no person, and whose they are: erased with them."""
+"""Owners that are no person, and whose they are: erased with them. Those that came with a key stand beside it."""
 
 LINKS: Final = Table(
     "links",
