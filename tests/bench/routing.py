@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -116,9 +117,9 @@ def world_at(folder: Path, bootstrap: str, urls: tuple[str, str] | None, core: i
         topic_prefix=f"{folder.name}.",
         partitions=PARTITIONS,
         state_dir=folder,
-        master_key=MASTER_KEY,  # type: ignore[arg-type]  # pydantic makes a secret of it
-        sql_url=urls[0] if urls else None,  # type: ignore[arg-type]  # likewise
-        keyring_url=urls[1] if urls else None,  # type: ignore[arg-type]  # likewise
+        master_key=MASTER_KEY,
+        sql_url=urls[0] if urls else None,
+        keyring_url=urls[1] if urls else None,
         at_once=True,
         instance=f"bench-{core}",
     )
@@ -185,11 +186,11 @@ async def inserted(world: World) -> dict[str, float]:
         again = [row | {"tenant": "again"} for row in rows]
         begun = time.perf_counter()
         for start in range(0, len(again), BATCH):
-            await database.in_one_go(lambda connection, start=start: _insert(connection, again[start : start + BATCH]))
+            await database.in_one_go(partial(_insert, again[start : start + BATCH]))
         return {"per_s": len(again) / (time.perf_counter() - begun)}
 
 
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:  # column values of any type
+def _insert(rows: list[dict[str, Any]], connection: Connection) -> None:  # column values of any type
     connection.execute(insert(ANSWERS), rows)
 
 
@@ -276,7 +277,7 @@ async def _databases(server: str, act: Callable[[tuple[str, str]], dict[str, flo
 
 def main() -> None:
     """Runs all of it, or one program of it."""
-    logs.configure("bench", "CRITICAL", "bench")
+    logs.configure("console", "CRITICAL", "bench")
     if len(sys.argv) > 1:
         parser = argparse.ArgumentParser()
         parser.add_argument("program", choices=PROGRAMS)
