@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import delete
 
@@ -12,18 +12,26 @@ from schemas.decision import Decision
 from schemas.message import Message
 from schemas.outreach_request import OutreachRequest
 from schemas.topic import Topic
-from schemas.topics import DECISIONS, MESSAGES, OUTREACH, PLAYBOOKS
+from schemas.topics import CONSENTS, DECISIONS, DELIVERIES, MESSAGES, OUTREACH, PLAYBOOKS, TASKS
 from services.chassis.business import Business
 from services.chassis.clock import Clock
+from services.chassis.consuming import Batch
+from services.chassis.failures import Malformed
 from services.chassis.kafka import Kafka
+from services.chassis.keyring import open_keyring
+from services.chassis.metrics import CHASSIS_METRICS, ChassisMetric, Metrics
+from services.chassis.records import Raw
 from services.chassis.recovering import Replay, begin_anew, open_replay, set_group_offsets, wait_until_alone
 from services.chassis.sql import Transaction
-from services.chassis.sql_service import open_own_database
+from services.chassis.sql_service import Handler, open_own_database
 from services.routing import READS, sql_playbooks, sql_standings
 from services.routing.app import GROUP, OUTLINE
 from services.routing.domain import Standing
+from services.routing.handlers import Routing
+from services.routing.metrics import ROUTING_METRICS, RoutingMetric
 from services.routing.policy import MAILS
-from services.routing.settings import RoutingSettings
+from services.routing.rulebooks import Rulebooks
+from services.routing.settings import RoutingSection, RoutingSettings
 from services.routing.tables import ROUTING
 
 C = TypeVar("C", Message, OutreachRequest)
@@ -46,16 +54,22 @@ class Recovered:
 async def recover(settings: RoutingSettings, business: Business, clock: Clock) -> Recovered:
     """Rebuilds what was decided from what was published; what was decided stays, the rest is decided when read again.
 
-    Answers are read again from the first on: those with a decision change nothing, so nobody is contacted twice.
+    Answers are read again from the first on: those with a decision change nothing, so nobody is contacted twice. What
+    people said and what became of mails and tasks is there before the first of them is decided about.
 
     Raises:
         Halt: if a replica of routing still runs.
         Transient: if Kafka or the database does not answer; doing it again puts it right.
     """
-    del business  # decisions that stand need no playbook
     kafka, found = Kafka(settings), Recovered()
+    metrics: Metrics[ChassisMetric | RoutingMetric] = Metrics(CHASSIS_METRICS, ROUTING_METRICS)
     await wait_until_alone(kafka, GROUP)
-    async with open_own_database(OUTLINE, settings, clock) as (database, _), open_replay(kafka) as replay:
+    async with (
+        open_own_database(OUTLINE, settings, clock) as (database, _),
+        open_keyring(settings, clock) as keyring,
+        open_replay(kafka) as replay,
+    ):
+        routing = Routing(Rulebooks(business.sections("routing", RoutingSection)), keyring, clock, metrics)
         starts = await replay.starts(READS)
         async with database.begin() as transaction:
             for table in ROUTING.sorted_tables:
@@ -64,6 +78,9 @@ async def recover(settings: RoutingSettings, business: Business, clock: Clock) -
             await _replay_commands(transaction, replay, MESSAGES, _with_mail)
             await _replay_commands(transaction, replay, OUTREACH, _with_task)
             await _replay_playbooks(transaction, replay)
+            await _replay_word(transaction, replay, DELIVERIES, routing.on_deliveries)
+            await _replay_word(transaction, replay, TASKS, routing.on_tasks)
+            await _replay_word(transaction, replay, CONSENTS, routing.on_consents)
             here = {(kafka.name_here(topic), number): offset for (topic, number), offset in starts.items()}
             await begin_anew(transaction, GROUP, here, clock)
     await set_group_offsets(kafka, GROUP, starts)
@@ -124,6 +141,21 @@ async def _replay_commands(
                 newest[key] = record.payload
         standings = await sql_standings.load(transaction, set(newest))
         await sql_standings.save(transaction, [noted(standings[key], command) for key, command in newest.items()])
+
+
+async def _replay_word(
+    transaction: Transaction,
+    replay: Replay,
+    topic: Topic[Any],  # payloads of any type
+    hear: Handler[Any],  # likewise
+) -> None:
+    """What others said is heard as it was the first time."""
+
+    async def refuse(_raw: Raw, error: Malformed) -> None:
+        raise error  # what could be read once can be read again
+
+    async for batch in replay.batches(topic):
+        await hear(transaction, Batch(topic.name, 0, tuple(batch), 0, 0, refuse))
 
 
 def _with_mail(standing: Standing, message: Message) -> Standing:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from bisect import bisect_left
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from schemas.contract import Channel, Name
 from services.chassis.business import Section
@@ -33,6 +34,9 @@ WEEKDAYS: Final[tuple[Weekday, ...]] = (
 )
 
 
+MINUTE: Final = timedelta(minutes=1)
+
+
 @cache
 def _zones() -> frozenset[str]:
     """Every name there is: it takes ten milliseconds to find out."""
@@ -54,6 +58,13 @@ class QuietHours(Section):
     begins: time = Field(default=time(20), description="no mail from this time of the day on")
     ends: time = Field(default=time(8), description="until this time")
     days: frozenset[Weekday] = Field(default=frozenset(), description="days on which nobody is written to at all")
+
+    @field_validator("begins", "ends")
+    @classmethod
+    def _of_no_zone(cls, clock: time) -> time:
+        if clock.tzinfo is not None:
+            raise ValueError("leave out the offset: it is by everybody's own clock")
+        return clock
 
     @model_validator(mode="after")
     def _leaves_room(self) -> Self:
@@ -146,20 +157,32 @@ class ContactPolicy(Section):
         at = now.astimezone(tz)
         if not quiet.covers(at):
             return None
-        day = at.date()
-        for _ in range(len(WEEKDAYS) + 1):
-            candidates = [_at(day, time(0), tz), _at(day, quiet.ends, tz)]
-            for candidate in candidates:
+        for days in range(len(WEEKDAYS) + 1):
+            for candidate in _turns(at.date() + timedelta(days=days), quiet.ends, tz):
                 if candidate > now and not quiet.covers(candidate.astimezone(tz)):
                     return candidate
-            day += timedelta(days=1)
         raise AssertionError("one of eight days has a time that is not quiet")
 
 
+def _turns(day: date, ends: time, tz: ZoneInfo) -> list[datetime]:
+    """The moments of a day at which quiet time may end: midnight and `ends`, also if they come twice; a changed clock.
+
+    A clock that leaps over `ends` has it end with the leap, and one that is put back may be put to before it began.
+    """
+    first, last = _at(day, time(0), tz), _at(day + timedelta(days=1), time(0), tz)
+    shown = [_at(day, clock, tz) for once in (time(0), ends) for clock in (once, once.replace(fold=1))]
+    before = first.astimezone(tz).utcoffset()
+    if last.astimezone(tz).utcoffset() != before:
+        minutes = range((last - first) // MINUTE)
+        put = bisect_left(minutes, 1, key=lambda n: (first + n * MINUTE).astimezone(tz).utcoffset() != before)
+        shown.append(first + put * MINUTE)
+    return sorted(shown)
+
+
 def _at(day: date, clock: time, tz: ZoneInfo) -> datetime:
-    """The first moment at which a clock shows this time or, where it leaps over it, a later one."""
+    """The first moment at which a clock shows this time, with fold=1 the second; another where it leaps over it."""
     wall = datetime.combine(day, clock, tz)
-    return wall.astimezone(ZoneInfo("UTC"))
+    return wall.astimezone(UTC)
 
 
 def period_start(period: Period, zone: str, now: datetime) -> datetime:

@@ -10,6 +10,9 @@ Strange cases, each with its rule:
   a live revision of a past answer      suppressed(history): the past is never contacted
   an answer turns out to be past        closed(history), unless it was live before
   an edit after the mail has gone       no second mail; a fall to detractor still opens the one task
+  a task is taken back once it is done  somebody has talked to the person: it stays a contact
+  a mail is not going, says an older     a newer command is under way: the contact stays
+  word about an older command
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ from typing import Final, Literal, cast
 
 from schemas.decision import Action, Decision, Reason
 from schemas.decision import Decided as Outcome
+from schemas.delivery import Delivery
 from schemas.message import Message, effect_id
 from schemas.notice import Notice
 from schemas.outreach_request import OutreachRequest
 from schemas.response import Response
+from schemas.task import CLOSED, Task
 from services.routing.playbooks.playbook import Rule
 from services.routing.playbooks.rulebook import Match, Rulebook
-from services.routing.policy import MAILS, Facts, Objection, is_past, is_stale, objection
+from services.routing.policy import GONE, MAILS, NOT_GOING, Facts, Objection, is_past, is_stale, objection
 
 Ignored = Literal["older", "duplicate", "conflict"]
 
@@ -129,6 +134,23 @@ def fire(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) ->
     if standing.due_at is None or standing.answer is None or standing.due_at > now:
         return "older"
     return _decided(standing, wanted_for(standing, facts, rulebook, now), facts, rulebook, now)
+
+
+def heard_of_mail(delivery: Delivery, standing: Standing) -> Standing:
+    """What became of a mail: one that has gone stays a contact, one that reaches nobody is none any more."""
+    if delivery.state in GONE:
+        kind = standing.mail if delivery.kind == "none" else delivery.kind
+        return replace(standing, mail_gone=True, mail=kind, mail_at=standing.mail_at or delivery.at)
+    # whatever is decided while a mail is wanted makes a command of that number
+    is_newest = standing.mail in MAILS and delivery.revision == standing.number
+    reaches_nobody = delivery.state in NOT_GOING and is_newest and not standing.mail_gone
+    return replace(standing, mail_at=None) if reaches_nobody else standing
+
+
+def heard_of_task(task: Task, standing: Standing) -> Standing:
+    """What became of a task: one that is done was a contact, also if it had been taken back too late."""
+    done_at = task.updated_at if task.status == "done" else None
+    return replace(standing, task_closed=task.status in CLOSED, task_at=standing.task_at or done_at)
 
 
 def wanted_for(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Wanted:
@@ -256,7 +278,7 @@ def _after(
     task, task_at, closed = standing.task, standing.task_at, standing.task_closed
     if outreach:
         task = outreach.command
-        task_at = None if task == "none" else task_at or now
+        task_at = (task_at if closed else None) if task == "none" else task_at or now
         closed = closed and task == standing.task
     asked = wanted.outcome == "action" and wanted.action == "survey_request"
     return replace(
@@ -355,7 +377,7 @@ def _open_task(standing: Standing, rule: Rule, now: datetime) -> OutreachRequest
         rule=rule.name,
         priority=rule.urgency,
         owner=rule.owner,
-        due_at=(standing.first_decided_at or now) + rule.due_in,
+        due_at=(standing.task_at or now) + rule.due_in,
         metric=answer.metric,
         score=answer.score,
         rating=answer.rating,
@@ -421,7 +443,14 @@ def _comment(
     answer = standing.answer
     if answer is None or standing.past or _taken_back(answer):
         return Noted(noted)
-    rule = _matched(answer, facts, rulebook, now).rule
-    if standing.due_at is None and standing.task != "open" and (rule.name if rule else None) == standing.rule:
+    if standing.due_at is None and standing.task != "open" and not _says_more(standing, facts, rulebook, now):
         return Noted(noted)
     return _decided(noted, wanted_for(noted, facts, rulebook, now), facts, rulebook, now)
+
+
+def _says_more(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> bool:
+    """Whether a late comment has another rule decide, or somebody told who has not been."""
+    assert standing.answer is not None  # decided on
+    match = _matched(standing.answer, facts, rulebook, now)
+    untold = [rule for rule in match.notices if rule.name not in standing.told]
+    return bool(untold) or (match.rule.name if match.rule else None) != standing.rule

@@ -13,11 +13,11 @@ from schemas.consent import Consent, Purpose
 from schemas.delivery import Delivery
 from schemas.response import Response
 from schemas.shadow_decision import ShadowDecision
-from schemas.task import CLOSED, Task
+from schemas.task import Task
 from schemas.topics import DECISIONS, MESSAGES, NOTICES, OUTREACH, SHADOW_DECISIONS
 from services.chassis.clock import Clock
 from services.chassis.consuming import Batch
-from services.chassis.failures import Malformed
+from services.chassis.failures import Malformed, Transient
 from services.chassis.keyring import Keyring
 from services.chassis.logs import logger
 from services.chassis.metrics import ChassisMetric, Metrics
@@ -26,7 +26,17 @@ from services.chassis.sql import Transaction
 from services.chassis.sql_dialect import lock
 from services.chassis.suppressions import Word
 from services.routing import sql_standings
-from services.routing.domain import Decided, Ignored, Noted, Standing, decide, fire, wanted_for
+from services.routing.domain import (
+    Decided,
+    Ignored,
+    Noted,
+    Standing,
+    decide,
+    fire,
+    heard_of_mail,
+    heard_of_task,
+    wanted_for,
+)
 from services.routing.gathering import Gathered, People, Who, gather
 from services.routing.metrics import RoutingMetric
 from services.routing.playbooks.rulebook import Rulebook
@@ -77,7 +87,10 @@ class Routing:
         return await self._closed(transaction, case)
 
     async def on_due(self, transaction: Transaction, keys: Sequence[AnswerKey]) -> tuple[int, Sequence[Outgoing]]:
-        """Decides about answers that have waited for long enough; returns how many, and what to publish."""
+        """Decides about answers that have waited for long enough; returns how many, and what to publish.
+
+        What cannot be decided yet waits on: what has not been read again, or is of a tenant nobody knows any more.
+        """
         now, waiting = self.clock.now(), await sql_standings.load(transaction, keys)
         answers = [one.answer for one in waiting.values() if one.answer and self.rulebooks.knows(one.tenant)]
         undecidable = waiting.keys() - {_key(answer) for answer in answers}
@@ -85,10 +98,10 @@ class Routing:
             await sql_standings.put_off(transaction, undecidable, now + UNDECIDABLE)
         case = await self._opened(transaction, answers, waiting)
         for answer in answers:
-            rulebook = case.deciding.of(answer.tenant)
             before = case.standings[_key(answer)]
-            if before.answer is not None:
-                facts = case.gathered.facts_for(before.answer, before, rulebook, now)
+            if before.answer == answer:  # else it has changed meanwhile, and was gathered for somebody else perhaps
+                rulebook = case.deciding.of(answer.tenant)
+                facts = case.gathered.facts_for(answer, before, rulebook, now)
                 self._take(case, before, fire(before, facts, rulebook, now), Cause("routing", now))
         return len(case.changed), await self._closed(transaction, case)
 
@@ -102,13 +115,13 @@ class Routing:
         ]
         await SUPPRESSIONS.note(transaction, learned)
         told = [one for one in deliveries if one.state in GONE | NOT_GOING]
-        await self._amend(transaction, [(_key(one), partial(_gone_or_not, one)) for one in told])
+        await self._amend(transaction, [(_key(one), partial(heard_of_mail, one)) for one in told])
         return ()
 
     async def on_tasks(self, transaction: Transaction, batch: Batch[Task | None]) -> Sequence[Outgoing]:
         """Learns which tasks are closed. A tombstone tells nothing that routing does not know."""
         tasks = [record.payload for record in batch.records if record.payload]
-        await self._amend(transaction, [(_key(task), partial(_closed_or_not, task)) for task in tasks])
+        await self._amend(transaction, [(_key(task), partial(heard_of_task, task)) for task in tasks])
         return ()
 
     async def on_consents(self, transaction: Transaction, batch: Batch[Consent]) -> Sequence[Outgoing]:
@@ -192,7 +205,11 @@ class Routing:
     async def _locked(
         self, transaction: Transaction, answers: Sequence[Response], others: AbstractSet[str]
     ) -> dict[Who, frozenset[str]]:
-        """Every subject of each person, read again under the locks of all of them."""
+        """Every subject of each person, read again under the locks of all of them.
+
+        Raises:
+            Transient: if they have changed each time.
+        """
         ids = {f"{answer.tenant}/answer/{answer.response_id}" for answer in answers}
         linked = await self._linked(answers)
         for _ in range(LINK_ROUNDS):
@@ -200,9 +217,9 @@ class Routing:
             await transaction.run_sync(lock, others | names | ids)
             again = await self._linked(answers)
             if again == linked:
-                break
+                return linked
             linked = again
-        return linked
+        raise Transient("links between subjects change faster than they can be locked")
 
     async def _linked(self, answers: Iterable[Response]) -> dict[Who, frozenset[str]]:
         by_tenant: dict[str, set[str]] = {}
@@ -257,19 +274,6 @@ def _shadowed(case: _Case, before: Standing, decided: Decided, shadow: Rulebook,
 
 def _key(payload: Response | Delivery | Task) -> AnswerKey:
     return payload.tenant, payload.response_id
-
-
-def _gone_or_not(delivery: Delivery, standing: Standing) -> Standing:
-    """A mail that has gone stays a contact; one that reaches nobody is none any more."""
-    if delivery.state in GONE:
-        kind = standing.mail if delivery.kind == "none" else delivery.kind
-        return replace(standing, mail_gone=True, mail=kind, mail_at=standing.mail_at or delivery.at)
-    newest = standing.mail_at is not None and delivery.at >= standing.mail_at
-    return replace(standing, mail_at=None) if newest and not standing.mail_gone else standing
-
-
-def _closed_or_not(task: Task, standing: Standing) -> Standing:
-    return replace(standing, task_closed=task.status in CLOSED)
 
 
 _OBJECTS: Final[Mapping[Purpose, Said]] = {"mail": "opt_out", "survey": "no_survey", "call": "no_call"}

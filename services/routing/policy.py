@@ -195,5 +195,5 @@ def _quiet(kind: ContactKind, facts: Facts, policy: ContactPolicy, now: datetime
     if kind == "task":
         return None
     until = policy.quiet_until(facts.person.data.timezone, now)
-    zone = facts.person.data.timezone or policy.timezone
-    return Objection("quiet_hours", f"quiet in {zone}"[:200], until) if until else None
+    # not which clock that is: what is sealed stays so
+    return Objection("quiet_hours", "policy.quiet_hours, by the person's own clock", until) if until else None

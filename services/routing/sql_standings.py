@@ -100,8 +100,8 @@ async def due(transaction: Transaction, now: datetime, limit: int) -> list[Answe
 
 
 async def put_off(transaction: Transaction, keys: Collection[AnswerKey], until: datetime) -> None:
-    """Has answers wait on that cannot be decided yet."""
-    chosen = tuple_(ANSWERS.c.tenant, ANSWERS.c.response_id).in_(list(keys))
+    """Has answers wait on that cannot be decided yet, if they still wait."""
+    chosen = tuple_(ANSWERS.c.tenant, ANSWERS.c.response_id).in_(list(keys)) & ANSWERS.c.due_at.is_not(None)
     await transaction.execute(update(ANSWERS).where(chosen).values(due_at=until))
 
 

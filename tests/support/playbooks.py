@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from schemas.decision import Action
 from schemas.personal_data import PersonalData
 from services.chassis.business import Business
-from services.routing.playbooks.playbook import Playbook
+from services.routing.playbooks.playbook import Playbook, Rule
 from services.routing.playbooks.rulebook import Rulebook
 from services.routing.playbooks.situation import Person
 from services.routing.policy import Facts
@@ -39,3 +40,9 @@ def somebody(**known: Any) -> Facts:  # likewise
     """The facts about somebody with an address; `data` are fields of what is sealed, the others facts."""
     data = {"email": "a@example.org"} | known.pop("data", {})
     return Facts(person=Person(PersonalData(**data)), **known)
+
+
+def rule(action: Action, **given: Any) -> Rule:  # likewise
+    """A rule that holds for every answer."""
+    needed = {"perk": {"template": "perk"}, "offer": {"template": "offer"}, "notify": {"to": "somebody"}}
+    return Rule.model_validate({"name": "a-rule", "when": "true", "action": action} | needed.get(action, {}) | given)

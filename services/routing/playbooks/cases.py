@@ -78,7 +78,7 @@ class Expected(Section):
     template: Name | None = Field(default=None, description="of the mail")
     urgency: Priority | None = Field(default=None, description="of the task")
     owner: str | None = Field(default=None, description="of the task")
-    due_in: timedelta | None = Field(default=None, description="of the task, from the first decision on")
+    due_in: timedelta | None = Field(default=None, description="of the task, from when it is opened")
     notices: frozenset[Name] | None = Field(default=None, description="rules that tell somebody")
 
 
@@ -244,7 +244,7 @@ def _got(decided: Decided) -> dict[str, Any]:  # of the types of an expectation
         "template": decided.message.template if decided.message else None,
         "urgency": asked.priority if asked else None,
         "owner": asked.owner if asked else None,
-        "due_in": asked.due_at - (decided.standing.first_decided_at or decision.decided_at)
+        "due_in": asked.due_at - (decided.standing.task_at or decision.decided_at)
         if asked and asked.due_at
         else None,
         "notices": frozenset(notice.rule for notice in decided.notices),
