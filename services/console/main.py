@@ -17,6 +17,7 @@ from services.console import (
     operating,
     playbook_checks,  # noqa: F401 adds its commands to the group
     playbook_roles,  # noqa: F401 adds its commands to the group
+    playbook_trials,  # noqa: F401 likewise
     playbooks,
     running,
     scores,

@@ -31,7 +31,7 @@ File = Annotated[Path, typer.Argument(help="a playbook in YAML; - reads standard
 @playbook.command("activate")
 def activate(file: File, tenant: Tenant = "default", *, as_json: AsJson = False) -> None:
     """Have a playbook decide from now on; what waits is decided by it too."""
-    content = _read(file)
+    content = read_playbook(file)
     _show(_done(tenant, lambda playbooks: playbooks.put_in(content, "active")), as_json=as_json)
 
 
@@ -46,7 +46,7 @@ def shadow(
     """Have a playbook decide beside the active one; only its decisions are recorded."""
     if off == (file is not None):
         raise fail("name a playbook, or --off", Exit.USAGE)
-    content = "" if file is None else _read(file)
+    content = "" if file is None else read_playbook(file)
     change = _done(tenant, lambda found: found.give(0, "shadow") if off else found.put_in(content, "shadow"))
     _show(change, as_json=as_json)
 
@@ -113,7 +113,8 @@ def _done(tenant: str, act: Callable[[Playbooks], Awaitable[T]]) -> T:
         raise fail(str(error), Exit.REFUSED) from error
 
 
-def _read(file: Path) -> str:
+def read_playbook(file: Path) -> str:
+    """What is written in a file, or comes in."""
     if file == STANDARD_INPUT:
         return sys.stdin.read()
     try:

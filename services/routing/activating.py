@@ -23,6 +23,7 @@ from services.chassis.sql_service import open_own_database
 from services.routing import sql_playbooks
 from services.routing.app import OUTLINE
 from services.routing.playbooks.files import parse
+from services.routing.playbooks.playbook import Playbook
 from services.routing.settings import RoutingSection, RoutingSettings
 from services.routing.sql_playbooks import Role, Version
 
@@ -30,7 +31,8 @@ from services.routing.sql_playbooks import Role, Version
 class Playbooks:
     """The playbooks of one tenant, as whoever runs routing sees them."""
 
-    def __init__(self, database: Database, outbox: Outbox, clock: Clock, tenant: str) -> None:
+    def __init__(self, database: Database, outbox: Outbox, clock: Clock, tenant: str, of_file: Playbook) -> None:
+        self._of_file = of_file
         self._database = database
         self._outbox = outbox
         self._clock = clock
@@ -97,6 +99,23 @@ class Playbooks:
             found = await sql_playbooks.roles(transaction, [self._tenant])
         return {role: number for (_, role), number in found.items()}
 
+    async def named(self, which: str) -> tuple[Playbook, str | None]:
+        """A playbook by version or role (v3, active, shadow), or `file` for the business file's; and its version.
+
+        Raises:
+            Refused: if there is no such playbook.
+            BadPlaybook: if it cannot be read any more.
+        """
+        numbers = {"file": 0, "active": 0} | await self.roles()
+        number = int(which[1:]) if which not in {*numbers, "shadow"} else numbers.get(which)
+        if number == 0:
+            return self._of_file, None
+        async with self._database.read() as transaction:
+            found = await sql_playbooks.version(transaction, self._tenant, number) if number else None
+        if found is None:
+            raise Refused(f"{which}: there is no such playbook of {self._tenant}")
+        return parse(found.content, f"playbook v{number} of {self._tenant}"), f"v{number}"
+
     async def _change(
         self, role: Role, version_of: Callable[[Transaction], Awaitable[Version | None]]
     ) -> PlaybookChange:
@@ -131,9 +150,12 @@ async def open_playbooks(
         Halt: if the database was lost or restored.
         Transient: if Kafka or the database does not answer.
     """
-    if not business.sections("routing", RoutingSection).knows(tenant):
+    sections = business.sections("routing", RoutingSection)
+    if not sections.knows(tenant):
         raise Refused(f"tenant {tenant}: not in the business file")
     async with open_own_database(OUTLINE, settings, clock) as (database, database_id):
         outputs = [topic.name for topic in OUTLINE.writes]
         await check_not_restored(Kafka(settings), database, database_id, outputs)
-        yield Playbooks(database, Outbox(database_id, clock, OUTLINE.in_order), clock, tenant)
+        yield Playbooks(
+            database, Outbox(database_id, clock, OUTLINE.in_order), clock, tenant, sections.of(tenant).playbook
+        )

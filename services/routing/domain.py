@@ -112,21 +112,32 @@ def decide(
         return "older"
     if answer.revision == standing.revision:
         return _again(answer, standing)
-    revised = replace(
+    revised = revised_by(answer, standing, facts.account, now)
+    return _decided(revised, wanted_after(revised, standing, facts, rulebook, now), facts, rulebook, now)
+
+
+def revised_by(answer: Response, standing: Standing, account: str | None, now: datetime) -> Standing:
+    """How an answer stands with a revision higher than any before, as long as nothing is decided about that."""
+    return replace(
         standing,
         revision=answer.revision,
         digest=answer.digest,
         past=standing.past or _belongs_to_the_past(answer, standing),
         answer=answer,
         subject=answer.subject or standing.subject,
-        account=facts.account or standing.account,
+        account=account or standing.account,
         channel=answer.channel or standing.channel,
         first_decided_at=standing.first_decided_at or now,
         received_at=standing.received_at or answer.received_at,
     )
-    closed = revised.past and not standing.past and not _taken_back(answer)
-    wanted = Wanted("closed", reason="history") if closed else wanted_for(revised, facts, rulebook, now)
-    return _decided(revised, wanted, facts, rulebook, now)
+
+
+def wanted_after(revised: Standing, before: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Wanted:
+    """What is wanted once a revision has come: an answer that turns out to be past is closed."""
+    assert revised.answer is not None  # it has come
+    if revised.past and not before.past and not _taken_back(revised.answer):
+        return Wanted("closed", reason="history")
+    return wanted_for(revised, facts, rulebook, now)
 
 
 def fire(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Decided | Ignored:

@@ -45,10 +45,10 @@ class People:
         sealed = {answer.sealed.nonce: (answer.tenant, answer.sealed) for answer in answers if answer.sealed}
         contents = await self._keyring.open_all([one for _, one in sealed.values()])
         for (nonce, (tenant, _)), content in zip(sealed.items(), contents, strict=True):
-            person = self._opened[nonce] = _person(content)
+            person = self._opened[nonce] = person_of(content)
             if person.data.account_id:
                 secret = await self._keyring.secret_of(tenant)
-                self._accounts[nonce] = tenant, _hashed(secret, person.data.account_id)
+                self._accounts[nonce] = tenant, hashed_account(secret, person.data.account_id)
 
     def behind(self, sealed: Sealed | None) -> Person:
         """The person; nobody where nothing is sealed."""
@@ -68,11 +68,13 @@ class People:
         return {f"{tenant}/account/{account}" for tenant, account in named if account}
 
 
-def _hashed(secret: bytes, account_id: str) -> str:
+def hashed_account(secret: bytes, account_id: str) -> str:
+    """An account without its name, under the tenant's secret."""
     return hmac.digest(secret, f"account:{account_id}".encode(), hashlib.sha256)[:ACCOUNT_BYTES].hex()
 
 
-def _person(content: bytes | Erased) -> Person:
+def person_of(content: bytes | Erased) -> Person:
+    """Who is behind what was sealed."""
     return Person(erased=True) if isinstance(content, Erased) else Person(PersonalData.model_validate_json(content))
 
 
@@ -107,7 +109,7 @@ class Gathered:
         old, new = trace_of(before), trace_of(after)
         for budget in policy.budgets:
             key = after.tenant, budget.name
-            change = _uses(new, budget, policy, now) - _uses(old, budget, policy, now)
+            change = uses(new, budget, policy, now) - uses(old, budget, policy, now)
             self.spent[key] = self.spent.get(key, 0) + change
         self.note(new)
 
@@ -128,7 +130,7 @@ class Gathered:
             said=self.said.get(who, frozenset()),
             contacts=self._contacts(answer, who, account),
             spent={
-                budget.name: self.spent.get((answer.tenant, budget.name), 0) - _uses(own, budget, rulebook.policy, now)
+                budget.name: self.spent.get((answer.tenant, budget.name), 0) - uses(own, budget, rulebook.policy, now)
                 for budget in rulebook.policy.budgets
             },
             drawn_as=f"{answer.tenant}/{min(self.linked[who])}" if who in self.linked else "",
@@ -174,7 +176,7 @@ class Gathered:
         return self._of_account.setdefault((trace.tenant, trace.account or ""), {})
 
 
-def _uses(trace: Trace, budget: Budget, policy: ContactPolicy, now: datetime) -> int:
+def uses(trace: Trace, budget: Budget, policy: ContactPolicy, now: datetime) -> int:
     """Whether an answer's contact comes out of a budget."""
     at = getattr(trace, f"{KIND_OF[budget.action]}_at")
     fits = budget.channel in {None, trace.channel} and (
@@ -191,7 +193,7 @@ async def gather(
     now: datetime,
 ) -> Gathered:
     """The facts about persons and accounts of some tenants; whoever calls holds their locks."""
-    gathered = Gathered(people, linked, await _said(transaction, linked))
+    gathered = Gathered(people, linked, await said_by(transaction, linked))
     for tenant, rulebook in rulebooks.items():
         everyone = _everyone(tenant, linked)
         policy = rulebook.policy
@@ -209,7 +211,7 @@ async def gather(
     return gathered
 
 
-async def _said(transaction: Transaction, linked: Mapping[Who, frozenset[str]]) -> dict[Who, frozenset[Said]]:
+async def said_by(transaction: Transaction, linked: Mapping[Who, frozenset[str]]) -> dict[Who, frozenset[Said]]:
     """What each person has said, by any of their subjects."""
     found: dict[Who, frozenset[Said]] = {}
     for tenant in {tenant for tenant, _ in linked}:

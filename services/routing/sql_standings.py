@@ -132,9 +132,14 @@ async def traces_of_accounts(
     return [Trace(*row) for row in await transaction.execute(statement)]
 
 
-async def spent(transaction: Transaction, tenant: str, budget: Budget, since: datetime) -> int:
-    """How much a budget has given out since its period began."""
-    statement = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.tenant == tenant, *_of(budget, since))
+async def spent(
+    transaction: Transaction, tenant: str, budget: Budget, since: datetime, *, until: datetime | None = None
+) -> int:
+    """How much a budget has given out since its period began; up to a moment, if one is given."""
+    concerned = _of(budget, since)
+    if until is not None:
+        concerned.append(ANSWERS.c[f"{KIND_OF[budget.action]}_at"] < until)
+    statement = select(func.count()).select_from(ANSWERS).where(ANSWERS.c.tenant == tenant, *concerned)
     return int((await transaction.execute(statement)).scalar_one())
 
 

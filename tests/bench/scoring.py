@@ -64,7 +64,7 @@ class Bench:
 
     def fill(self, prefix: str, workload: Workload, *, compressed: bool = False) -> None:
         """Writes a workload to the topic of a prefix, which is made if need be."""
-        asyncio.run(_make_topic(self.broker.bootstrap, f"{prefix}nps.responses"))
+        asyncio.run(make_topic(self.broker.bootstrap, f"{prefix}nps.responses"))
         command = [sys.executable, "-m", "tests.bench.filling", self.broker.bootstrap, f"{prefix}nps.responses"]
         command += ["--records", str(workload.records), "--ids", workload.ids, "--seed", str(workload.seed)]
         command += ["--after-days", str(workload.after_days)]
@@ -196,7 +196,8 @@ async def _published(bootstrap: str, prefix: str) -> dict[tuple[str, str], Count
     return {key: cell for key, cell in cells.items() if cell}
 
 
-async def _make_topic(bootstrap: str, name: str) -> None:
+async def make_topic(bootstrap: str, name: str) -> None:
+    """A topic as intake would make it, if it is not there."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

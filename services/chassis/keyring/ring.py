@@ -228,6 +228,12 @@ class Keyring:
         async with self._database.read() as transaction:
             return await transaction.run_sync(sql_keyring.people, tenant, subjects)
 
+    async def names_of(self, tenant: str, subjects: Collection[str]) -> dict[str, str]:
+        """One name for all subjects of a person, of those subjects that have another name than their own."""
+        async with self._database.read() as transaction:
+            persons = await transaction.run_sync(sql_keyring.persons, tenant, subjects)
+        return {subject: person for subject, person in persons.items() if subject != person}
+
     async def erase(self, tenant: str, subjects: Collection[str]) -> frozenset[str]:
         """Destroys the keys of the persons these subjects belong to and marks each; returns all their subjects.
 

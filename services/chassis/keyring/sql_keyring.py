@@ -120,6 +120,12 @@ def people(connection: Connection, tenant: str, subjects: Collection[str]) -> di
     }
 
 
+def persons(connection: Connection, tenant: str, subjects: Collection[str]) -> dict[str, str]:
+    """Under which name each subject's person is on record, of those that are linked to any other."""
+    found = connection.execute(_persons_among(connection.dialect.name), {"tenant": tenant, "among": list(subjects)})
+    return {row.identifier: row.person for row in found}
+
+
 def destroy(connection: Connection, tenant: str, owners: Collection[str], now: datetime) -> None:
     """Deletes keys and marks their owners as erased, also those who have none."""
     for some in _portions(sorted(owners)):

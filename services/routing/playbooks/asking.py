@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
-VARIABLES: Final = ("answer", "person", "history", "account", "comment")
+from services.routing.playbooks.situation import FIELDS, Situation, Value
 
 WITH_ENTRIES: Final = frozenset({("answer", "segments"), ("person", "attributes")})
 """Fields that have the entries that came, whatever these are."""
-
-Situation = Mapping[str, Mapping[str, Any]]  # values of every type that CEL has
 
 _STRING: Final = r"""(?:"([^"\\]*)"|'([^'\\]*)')"""
 
@@ -23,9 +21,12 @@ class _Field:
 
     variable: str
     name: str
+    get: Callable[[Situation], Value]
     entries: tuple[str, ...] | None = None
 
-    def of(self, value: Any) -> Any:  # of any type
+    def of(self, situation: Situation) -> Value:
+        """What is asked about in a situation."""
+        value = self.get(situation)
         if self.entries is None:
             return value
         return {entry: value[entry] for entry in self.entries if entry in value}
@@ -33,47 +34,37 @@ class _Field:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The part of a situation that somebody asks about."""
+    """The part of situations that somebody asks about."""
 
     variables: frozenset[str]
-    _whole: tuple[str, ...]
     _fields: tuple[_Field, ...]
 
     @classmethod
     def by(cls, conditions: Iterable[str]) -> Asked:
         """What these conditions ask about. Whatever is asked about in a way not known here, is asked about whole."""
         text = " ; ".join(conditions)
-        named = [name for name in VARIABLES if re.search(rf"\b{name}\b", text)]
-        fields = {name: _fields_asked(name, text) for name in named}
-        return cls(
-            frozenset(named),
-            tuple(name for name in named if fields[name] is None),
-            tuple(_Field(name, one, _entries_asked(name, one, text)) for name in named for one in fields[name] or ()),
-        )
+        named = [name for name in FIELDS if re.search(rf"\b{name}\b", text)]
+        asked = [(name, field) for name in named for field in _fields_asked(name, text) if field in FIELDS[name]]
+        found = tuple(_Field(name, one, FIELDS[name][one], _entries_asked(name, one, text)) for name, one in asked)
+        return cls(frozenset(named), found)
 
-    def part_of(self, situation: Situation) -> dict[str, dict[str, Any]]:
-        """The part of a situation that is asked about; what is asked for and not there is still not there."""
-        part: dict[str, dict[str, Any]] = {name: {} for name in self.variables}
-        for name in self._whole:
-            part[name] = dict(situation[name])
+    def part_of(self, situation: Situation) -> dict[str, dict[str, Value]]:
+        """The part of a situation that is asked about; a field that does not exist is not there either."""
+        part: dict[str, dict[str, Value]] = {name: {} for name in self.variables}
         for field in self._fields:
-            there = situation[field.variable]
-            if field.name in there:
-                part[field.variable][field.name] = field.of(there[field.name])
+            part[field.variable][field.name] = field.of(situation)
         return part
 
-    def key_of(self, situation: Situation) -> tuple[Any, ...]:  # as above, and hashable
+    def key_of(self, situation: Situation) -> tuple[Hashable, ...]:
         """The same for two situations that nobody who asks can tell apart."""
-        key = [_hashable(field.of(situation[field.variable].get(field.name))) for field in self._fields]
-        key += [_hashable(situation[name]) for name in self._whole]
-        return tuple(key)
+        return tuple([_hashable(field.of(situation)) for field in self._fields])
 
 
-def _fields_asked(variable: str, text: str) -> list[str] | None:
-    """The fields of a variable; none if it is also spoken of as a whole."""
+def _fields_asked(variable: str, text: str) -> Iterable[str]:
+    """The fields of a variable that are asked about; all there are if it is also spoken of as a whole."""
     dotted = rf"\b{variable}\s*\.\s*([A-Za-z_]\w*)\b(?!\s*\()"
     if re.search(rf"\b{variable}\b", re.sub(dotted, "", text)):
-        return None
+        return FIELDS[variable]
     return sorted(set(re.findall(dotted, text)))
 
 
@@ -95,7 +86,7 @@ def _entries_asked(variable: str, field: str, text: str) -> tuple[str, ...] | No
     return None if re.search(path, text) else tuple(sorted(found - {""}))
 
 
-def _hashable(value: Any) -> Any:  # as above
+def _hashable(value: Value) -> Hashable:
     if isinstance(value, dict):
-        return tuple(sorted((name, _hashable(one)) for name, one in value.items()))
-    return tuple(value) if isinstance(value, list) else value
+        return tuple(sorted(value.items()))
+    return tuple(value) if isinstance(value, list) else cast("Hashable", value)

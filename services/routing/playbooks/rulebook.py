@@ -16,7 +16,7 @@ from services.routing.playbooks.asking import Asked
 from services.routing.playbooks.conditions import Condition, situation_of
 from services.routing.playbooks.keywords import Keywords
 from services.routing.playbooks.playbook import Playbook, Rule
-from services.routing.playbooks.situation import History, Person, variables
+from services.routing.playbooks.situation import History, Person, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Rulebook:
 
     playbook: Playbook
     version: str
+    conditions: tuple[str, ...] = field(repr=False)
+    """All of them as they are evaluated, blocks written out."""
     _rules: tuple[tuple[Rule, Condition], ...] = field(repr=False)
     _left: Condition | None = field(repr=False)
     _keywords: Keywords = field(repr=False)
@@ -45,8 +47,9 @@ class Rulebook:
         ordered = sorted(playbook.rules, key=lambda rule: -rule.priority)
         rules = tuple((rule, playbook.condition(rule.when)) for rule in ordered)
         left = playbook.condition(playbook.policy.left_when) if playbook.policy.left_when else None
-        asked = Asked.by([*(condition.text for _, condition in rules), *([left.text] if left else [])])
-        return cls(playbook, version or version_of(playbook), rules, left, Keywords(playbook.keywords), asked)
+        conditions = tuple(condition.text for condition in (*(one for _, one in rules), left) if condition)
+        keywords = Keywords(playbook.keywords)
+        return cls(playbook, version or version_of(playbook), conditions, rules, left, keywords, Asked.by(conditions))
 
     @property
     def policy(self) -> ContactPolicy:
@@ -64,7 +67,7 @@ class Rulebook:
 
     def match(self, answer: Response, person: Person, history: History, comment: str, today: date) -> Match:
         """The rule that decides about an answer: of those that hold the first by priority, then by place."""
-        situation = variables(answer, person, history, comment, self.found_in(comment))
+        situation = Situation(answer, person, history, comment, self.found_in(comment))
         return self.match_in(situation_of(self.asked.part_of(situation)), today)
 
     def found_in(self, comment: str) -> Sequence[str]:

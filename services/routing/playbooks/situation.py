@@ -6,7 +6,7 @@ a number that says so. Only `answer.segments` and `person.attributes` have the e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -52,64 +52,86 @@ class Person:
         return bool(self.data.email)
 
 
-def variables(
-    answer: Response, person: Person, history: History, comment: str, keywords: Sequence[str]
-) -> dict[str, dict[str, Any]]:  # CEL takes values of many types
-    """A situation as conditions see it."""
-    data = person.data
-    return {
-        "answer": _answer(answer),
-        "person": {
-            "known": answer.subject is not None,
-            "has_email": person.has_address,
-            "has_phone": bool(data.phone),
-            "language": (answer.language or data.locale or "").lower(),
-            "timezone": data.timezone or "",
-            "attributes": dict(data.attributes),
-        },
-        "history": _history(answer, history),
-        "account": _account(answer, data),
-        "comment": {
-            "present": bool(comment),
-            "text": comment,
-            "length": len(comment),
-            "language": (answer.language or data.locale or "").lower() if comment else "",
-            "keywords": list(keywords),
-        },
-    }
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """An answer, and all that is known when it is decided about. `keywords` are those found in the comment."""
+
+    answer: Response
+    person: Person = field(default_factory=Person)
+    history: History = field(default_factory=History)
+    comment: str = ""
+    keywords: Sequence[str] = ()
 
 
-def _answer(answer: Response) -> dict[str, Any]:  # as above
-    return {
-        "metric": answer.metric,
-        "score": -1 if answer.score is None else answer.score,
-        "rating": -1.0 if answer.rating is None else answer.rating,
-        "band": answer.band() or "",
-        "channel": answer.channel or "",
-        "source": answer.source or "",
-        "survey_id": answer.survey_id or "",
-        "touchpoint": answer.touchpoint or "",
-        "language": (answer.language or "").lower(),
-        "agent": answer.agent.id if answer.agent else "",
-        "team": (answer.agent.team or "") if answer.agent else "",
-        "callback_requested": answer.callback_requested,
-        "solicited": answer.solicited,
-        "segments": dict(answer.segments),
-    }
+def _language(situation: Situation) -> str:
+    return (situation.answer.language or situation.person.data.locale or "").lower()
 
 
-def _history(answer: Response, history: History) -> dict[str, Any]:  # as above
-    before = history.earlier[0] if history.earlier else None
-    return {
-        "answers": len(history.earlier),
-        "previous_score": before.score if before else -1,
-        "previous_band": band_of(before.score) if before else "",
-        "trend": _trend(answer.score, before),
-        "days_since": max((answer.answered_at - before.answered_at) // timedelta(days=1), 0)
-        if before
-        else UNKNOWN_DAYS,
-        "open_task": history.open_task,
-    }
+def _days_since(situation: Situation) -> int:
+    if not situation.history.earlier:
+        return UNKNOWN_DAYS
+    span = situation.answer.answered_at - situation.history.earlier[0].answered_at
+    return max(span // timedelta(days=1), 0)
+
+
+Value = Any
+"""Of a type that CEL has: text, a number, true or false, a list or a mapping of these."""
+
+FIELDS: Final[Mapping[str, Mapping[str, Callable[[Situation], Value]]]] = {
+    "answer": {
+        "metric": lambda s: s.answer.metric,
+        "score": lambda s: -1 if s.answer.score is None else s.answer.score,
+        "rating": lambda s: -1.0 if s.answer.rating is None else s.answer.rating,
+        "band": lambda s: s.answer.band() or "",
+        "channel": lambda s: s.answer.channel or "",
+        "source": lambda s: s.answer.source or "",
+        "survey_id": lambda s: s.answer.survey_id or "",
+        "touchpoint": lambda s: s.answer.touchpoint or "",
+        "language": lambda s: (s.answer.language or "").lower(),
+        "agent": lambda s: s.answer.agent.id if s.answer.agent else "",
+        "team": lambda s: (s.answer.agent.team or "") if s.answer.agent else "",
+        "callback_requested": lambda s: s.answer.callback_requested,
+        "solicited": lambda s: s.answer.solicited,
+        "segments": lambda s: s.answer.segments,
+    },
+    "person": {
+        "known": lambda s: s.answer.subject is not None,
+        "has_email": lambda s: s.person.has_address,
+        "has_phone": lambda s: bool(s.person.data.phone),
+        "language": _language,
+        "timezone": lambda s: s.person.data.timezone or "",
+        "attributes": lambda s: s.person.data.attributes,
+    },
+    "history": {
+        "answers": lambda s: len(s.history.earlier),
+        "previous_score": lambda s: s.history.earlier[0].score if s.history.earlier else -1,
+        "previous_band": lambda s: band_of(s.history.earlier[0].score) if s.history.earlier else "",
+        "trend": lambda s: _trend(s.answer.score, s.history.earlier[0] if s.history.earlier else None),
+        "days_since": _days_since,
+        "open_task": lambda s: s.history.open_task,
+    },
+    "account": {
+        "known": lambda s: s.person.data.account_id is not None,
+        "value": lambda s: _number(s.person.data.attributes.get("account_value")),
+        "plan": lambda s: s.person.data.attributes.get("plan") or s.answer.segments.get("plan", ""),
+        "days_to_renewal": lambda s: _days_until(
+            s.person.data.attributes.get("renewal_date"), s.answer.answered_at.date()
+        ),
+    },
+    "comment": {
+        "present": lambda s: bool(s.comment),
+        "text": lambda s: s.comment,
+        "length": lambda s: len(s.comment),
+        "language": lambda s: _language(s) if s.comment else "",
+        "keywords": lambda s: list(s.keywords),
+    },
+}
+"""Everything that conditions may ask about. Each is worked out only where somebody asks."""
+
+
+def variables(situation: Situation) -> dict[str, dict[str, Value]]:
+    """A situation as conditions see it, whole."""
+    return {name: {one: of(situation) for one, of in fields.items()} for name, fields in FIELDS.items()}
 
 
 def _trend(score: int | None, before: Earlier | None) -> str:
@@ -118,16 +140,6 @@ def _trend(score: int | None, before: Earlier | None) -> str:
     if abs(score - before.score) <= SAME_BY:
         return "same"
     return "up" if score > before.score else "down"
-
-
-def _account(answer: Response, data: PersonalData) -> dict[str, Any]:  # as above
-    told = data.attributes
-    return {
-        "known": data.account_id is not None,
-        "value": _number(told.get("account_value")),
-        "plan": told.get("plan") or answer.segments.get("plan", ""),
-        "days_to_renewal": _days_until(told.get("renewal_date"), answer.answered_at.date()),
-    }
 
 
 def _number(text: str | None) -> float:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cel
 import pytest
 
+from schemas.personal_data import PersonalData
 from services.routing.playbooks.asking import Asked
 from services.routing.playbooks.conditions import Condition, Unanswerable, situation_of
+from services.routing.playbooks.situation import Earlier, History, Person, Situation, variables
+from tests.support.answers import NOON, answered
 
-SITUATION: dict[str, dict[str, Any]] = {
-    "answer": {"band": "promoter", "score": 9, "segments": {"country": "FI", "plan": "pro"}, "touchpoint": "shop"},
-    "person": {"known": True, "attributes": {"status": "left", "tier": "gold", "unasked": "x"}},
-    "history": {"answers": 2},
-    "account": {"value": 10.0},
-    "comment": {"text": "late again", "keywords": ["late"]},
-}
+SITUATION = Situation(
+    answered(9, segments={"country": "FI", "plan": "pro"}, touchpoint="shop", subject="a" * 32),
+    Person(PersonalData(attributes={"status": "left", "tier": "gold", "account_value": "10"})),
+    History([Earlier(7, NOON), Earlier(3, NOON)]),
+    "late again",
+    ["late"],
+)
 
 
 def part(*conditions: str) -> dict[str, dict[str, Any]]:
@@ -37,7 +41,7 @@ def test_of_attributes_only_those_asked_about_by_name(condition: str) -> None:
 
 
 CONDITIONS = (
-    'person.attributes.exists(k, k == "unasked")',
+    'person.attributes.exists(k, k == "account_value")',
     "size(person.attributes) == 3",
     '"country" in answer.segments && answer.segments.country == "FI"',
     "has(answer.segments.region)",
@@ -63,19 +67,19 @@ def test_a_condition_says_the_same_of_the_part_as_of_the_whole(condition: str) -
         except Unanswerable as error:
             return str(error)
 
-    assert said(situation_of(part(condition))) == said(situation_of(SITUATION))
+    assert said(situation_of(part(condition))) == said(situation_of(variables(SITUATION)))
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_situations_have_one_key_if_nobody_can_tell_them_apart(condition: str) -> None:
     asked = Asked.by([condition])
-    other = SITUATION | {"history": SITUATION["history"] | {"unasked": 1}}
+    other = replace(SITUATION, answer=SITUATION.answer.model_copy(update={"digest": "1" * 32}))
     assert asked.key_of(SITUATION) == asked.key_of(other)
     assert hash(asked.key_of(SITUATION)) == hash(asked.key_of(other))
 
 
 def test_situations_have_two_keys_if_what_is_asked_about_differs() -> None:
     asked = Asked.by(['"status" in person.attributes', '"late" in comment.keywords'])
-    gone = SITUATION | {"person": {"known": True, "attributes": {"tier": "gold"}}}
-    silent = SITUATION | {"comment": {"text": "", "keywords": []}}
+    gone = replace(SITUATION, person=Person())
+    silent = replace(SITUATION, comment="", keywords=())
     assert len({asked.key_of(one) for one in (SITUATION, gone, silent)}) == 3

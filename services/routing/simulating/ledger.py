@@ -1,0 +1,239 @@
+"""What persons and accounts were contacted about under one playbook, and what they answered, in a few bytes each.
+
+It remembers as far back as the caps look, and answers only where a condition asks about history.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, overload
+
+from services.chassis.records import EPOCH
+from services.routing.contact_policy import Budget, ContactKind, ContactPolicy, period_start
+from services.routing.playbooks.situation import Earlier, History
+from services.routing.policy import Contact
+from services.routing.simulating.sharing import hash_of
+from services.routing.sql_standings import MOST_REMEMBERED, Trace
+
+KINDS: Final[tuple[ContactKind, ...]] = ("mail", "task", "survey")
+
+_CONTACT: Final = struct.Struct("<Qq")
+_ANSWER: Final = struct.Struct("<Qbq")
+_US: Final = timedelta(microseconds=1)
+
+NO_HISTORY: Final = History()
+
+
+class Made(NamedTuple):
+    """A contact that was made because of an answer."""
+
+    answer: int
+    kind: ContactKind
+    at: datetime
+
+
+def made_by(trace: Trace) -> list[Made]:
+    """The contacts that an answer has led to."""
+    answer = hash_of(trace.response_id)
+    moments: tuple[tuple[ContactKind, datetime | None], ...]
+    moments = ("mail", trace.mail_at), ("task", trace.task_at), ("survey", trace.survey_at)
+    return [Made(answer, kind, at) for kind, at in moments if at]
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """An answer, and the person and the account it is of, as hashes; zero and none where they are not known."""
+
+    answer: int
+    person: int
+    account: str | None
+
+
+class _Kept:
+    """Contacts of one kind, at least as long as they matter to a cap; a whole span is forgotten at once."""
+
+    def __init__(self, span: timedelta) -> None:
+        self._span = span
+        self._begun: datetime | None = None
+        self._newer: dict[int | str, bytes] = {}
+        self._older: dict[int | str, bytes] = {}
+
+    def add(self, whose: int | str, answer: int, at: datetime) -> None:
+        """One more contact."""
+        if self._begun is None or at - self._begun > self._span:
+            self._begun, self._older, self._newer = at, self._newer, {}
+        self._newer[whose] = self._newer.get(whose, b"") + _CONTACT.pack(answer, _us(at))
+
+    def drop(self, whose: int | str, answer: int) -> None:
+        """Forgets a contact because of this answer, if there was one."""
+        for held in (self._newer, self._older):
+            known = held.get(whose)
+            if known:
+                held[whose] = b"".join(_CONTACT.pack(*one) for one in _CONTACT.iter_unpack(known) if one[0] != answer)
+
+    def of(self, whose: int | str) -> bytes:
+        """Every contact that is known."""
+        newer, older = self._newer.get(whose), self._older.get(whose)
+        return older + newer if newer and older else newer or older or b""
+
+
+class Ledger:
+    """The contacts, open tasks and answers of everybody, under one playbook."""
+
+    def __init__(self, policy: ContactPolicy, *, asks_history: bool) -> None:
+        self._asks_history = asks_history
+        self._per_account = any(cap.per == "account" for cap in policy.caps)
+        self._kept = {kind: _Kept(span) for kind in KINDS if (span := _span(policy, kind))}
+        self._answers: dict[int, bytes] = {}
+        self._tasks: dict[int, dict[int, datetime]] = {}
+
+    def note(self, whose: Whose, contact: Made) -> None:
+        """A contact that is made."""
+        kept = self._kept.get(contact.kind)
+        if kept is None:
+            return
+        if whose.person:
+            kept.add(whose.person, contact.answer, contact.at)
+        if whose.account and self._per_account:
+            kept.add(whose.account, contact.answer, contact.at)
+
+    def replace(self, whose: Whose, contacts: Iterable[Made]) -> None:
+        """The contacts that an answer has led to, in the place of what was known of it."""
+        for kept in self._kept.values():
+            for one in (whose.person, whose.account):
+                if one:
+                    kept.drop(one, whose.answer)
+        for contact in contacts:
+            self.note(whose, contact)
+
+    def note_answer(self, whose: Whose, score: int | None, answered_at: datetime) -> None:
+        """What somebody answered; none if it does not count."""
+        if not (self._asks_history and whose.person):
+            return
+        added = b"" if score is None else _ANSWER.pack(whose.answer, score, _us(answered_at))
+        known = self._answers.get(whose.person, b"")
+        known = b"".join(_ANSWER.pack(*one) for one in _ANSWER.iter_unpack(known) if one[0] != whose.answer) + added
+        if len(known) > MOST_REMEMBERED * _ANSWER.size:
+            newest = sorted(_ANSWER.iter_unpack(known), key=lambda one: one[2])[-MOST_REMEMBERED:]
+            known = b"".join(_ANSWER.pack(*one) for one in newest)
+        self._answers[whose.person] = known
+
+    def note_task(self, whose: Whose, done_at: datetime | None) -> None:
+        """Until when somebody is at it; none if nobody is."""
+        if not (self._asks_history and whose.person):
+            return
+        theirs = self._tasks.setdefault(whose.person, {})
+        theirs.pop(whose.answer, None)
+        if done_at is not None:
+            theirs[whose.answer] = done_at
+        if not theirs:
+            del self._tasks[whose.person]
+
+    def contacts(self, whose: Whose) -> Sequence[Contact]:
+        """The contacts with a person or their account because of other answers; looked up once somebody asks."""
+        return _Contacts(self, whose)
+
+    def looked_up(self, whose: Whose) -> list[Contact]:
+        """The same, looked up."""
+        found: list[Contact] = []
+        if whose.person:
+            for kind, kept in self._kept.items():
+                own = kept.of(whose.person)
+                if own:
+                    found += [
+                        Contact(f"{answer:016x}", kind, EPOCH + at * _US)
+                        for answer, at in _CONTACT.iter_unpack(own)
+                        if answer != whose.answer
+                    ]
+        if whose.account and self._per_account:
+            found += self._of_account(whose, {one.response_id for one in found})
+        return found
+
+    def _of_account(self, whose: Whose, own: set[str]) -> Iterator[Contact]:
+        for kind, kept in self._kept.items():
+            for answer, at in _CONTACT.iter_unpack(kept.of(whose.account or "")):
+                name = f"{answer:016x}"
+                if answer != whose.answer and name not in own:
+                    yield Contact(name, kind, EPOCH + at * _US, own=False)
+
+    def history(self, whose: Whose, answered_at: datetime, now: datetime) -> History:
+        """What a person answered before, newest first, and whether somebody is at one of their tasks."""
+        if not (self._asks_history and whose.person):
+            return NO_HISTORY
+        until = _us(answered_at)
+        earlier = [
+            (at, score)
+            for answer, score, at in _ANSWER.iter_unpack(self._answers.get(whose.person, b""))
+            if answer != whose.answer and at <= until
+        ]
+        earlier.sort(key=lambda one: -one[0])
+        tasks = self._tasks.get(whose.person, {})
+        is_open = any(now < done_at for answer, done_at in tasks.items() if answer != whose.answer)
+        if not earlier and not is_open:
+            return NO_HISTORY
+        return History([Earlier(score, EPOCH + at * _US) for at, score in earlier], is_open)
+
+
+class _Contacts(Sequence[Contact]):
+    """Contacts that are looked up at first use: most decisions never ask."""
+
+    __slots__ = ("_found", "_ledger", "_whose")
+
+    def __init__(self, ledger: Ledger, whose: Whose) -> None:
+        self._ledger = ledger
+        self._whose = whose
+        self._found: list[Contact] | None = None
+
+    def _all(self) -> list[Contact]:
+        if self._found is None:
+            self._found = self._ledger.looked_up(self._whose)
+        return self._found
+
+    def __iter__(self) -> Iterator[Contact]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> Contact: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Contact]: ...
+
+    def __getitem__(self, place: int | slice) -> Contact | list[Contact]:
+        return self._all()[place]
+
+
+class Budgets:
+    """How much of each budget is given out in its period."""
+
+    def __init__(self, policy: ContactPolicy, spent: Mapping[str, tuple[datetime, int]] | None = None) -> None:
+        self._policy = policy
+        self._spent = dict(spent or {})
+        """By name: when the period began, and how much since."""
+
+    def spent(self, now: datetime) -> dict[str, int]:
+        """By name, in the periods that a moment belongs to."""
+        return {budget.name: self._in_period(budget, now)[1] for budget in self._policy.budgets}
+
+    def use(self, budget: Budget, change: int, now: datetime) -> None:
+        """Gives out one more, or takes one back."""
+        begun, number = self._in_period(budget, now)
+        self._spent[budget.name] = begun, number + change
+
+    def _in_period(self, budget: Budget, now: datetime) -> tuple[datetime, int]:
+        begun = period_start(budget.per, self._policy.timezone, now)
+        known = self._spent.get(budget.name)
+        return known if known and known[0] == begun else (begun, 0)
+
+
+def _span(policy: ContactPolicy, kind: ContactKind) -> timedelta:
+    return max((cap.within for cap in policy.caps if cap.kind in {kind, "any"}), default=timedelta(0))
+
+
+def _us(at: datetime) -> int:
+    return (at - EPOCH) // _US
