@@ -15,7 +15,6 @@ from services.routing.playbooks.playbook import Playbook, PlaybookFile
 LARGEST: Final = 200_000
 """Characters of a file: some 500 rules with their comments."""
 
-
 _NAMED: Final = re.compile(r"Value error, (rule|block) ([^:]+): (?:(\w+): )?")
 
 
@@ -37,8 +36,10 @@ class Source:
 
     def told(self, error: ValidationError) -> str:
         """What a model refuses, a line each."""
+        found = [(item["loc"], item["msg"]) for item in faults_of(error)]
         return "\n".join(
-            f"{self.place(item['loc'])}: {_dotted(item['loc'])}{_reason(item['msg'])}" for item in faults_of(error)
+            f"{self.place(_whole_path(self.tree, path, message))}: {_dotted(path)}{_reason(message)}"
+            for path, message in found
         )
 
 

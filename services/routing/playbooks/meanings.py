@@ -82,7 +82,7 @@ def senseless(playbook: Playbook, trials: Trials, plain: Mapping[Path, str]) -> 
             continue
         for part in trials.parts(plain[written.path]):
             flawed = [reason for reason, is_flaw in part.flaws.items() if is_flaw]
-            if flawed or not part.answered:
+            if flawed or (part.exact and not part.answered):
                 reason = _plainly((flawed or list(part.flaws))[0])
                 problem = f"{_short(part.text)}: cannot be answered: {reason}"
                 yield Finding(written.path, written.about, problem, _mended(reason))

@@ -14,6 +14,9 @@ from typing import Final
 Literal = str | float
 """Text, or a number; integers stay integers."""
 
+UNTRACED: Final = "[]"
+"""Stands among what is called where elements or entries are spoken of that no path leads to."""
+
 COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 MACROS: Final = frozenset({"all", "exists", "exists_one", "map", "filter"})
 """Macros of CEL that name the elements of what they go through."""
@@ -65,7 +68,7 @@ class Mentions:
     paths: tuple[Mention, ...]
     literals: tuple[Literal, ...]
     called: frozenset[str]
-    """functions and methods"""
+    """functions and methods, and `UNTRACED`"""
     reckons: bool
     """whether it adds, subtracts, multiplies or divides"""
 
@@ -89,7 +92,8 @@ class _Reading:
 def read(text: str) -> Mentions:
     """What a condition that CEL can read speaks of."""
     reading = _Reading(_tokens(text))
-    paths = tuple(_paths(reading))
+    named_elsewhere = _named_elsewhere(reading)
+    paths = tuple(mention for mention in _paths(reading) if mention.path[0] not in named_elsewhere)
     literals = [value for value in map(_value, reading.tokens) if value is not None]
     pairs = zip(reading.tokens, reading.tokens[1:], strict=False)
     reckons = any(
@@ -128,6 +132,22 @@ def _paths(reading: _Reading) -> Iterator[Mention]:
             yield _mention(reading, parts, index, end)
 
 
+def _named_elsewhere(reading: _Reading) -> frozenset[str]:
+    """Names that macros give to the elements of what is no path, such as a list that is written out."""
+    found = {
+        reading.at(index + 3).text
+        for index in range(len(reading.tokens))
+        if reading.at(index).text == "."
+        and reading.at(index + 1).text in MACROS
+        and reading.at(index + 2).text == "("
+        and reading.at(index + 4).text == ","
+        and reading.at(index - 1).text in {"]", ")", "}"}
+    }
+    if found:
+        reading.called.add(UNTRACED)
+    return frozenset(found)
+
+
 def _path_from(reading: _Reading, index: int) -> tuple[tuple[str, ...], int]:
     """A path and the index behind it; no path if it is a function's name, or one that a macro gives."""
     parts = [reading.at(index).text]
@@ -141,6 +161,8 @@ def _path_from(reading: _Reading, index: int) -> tuple[tuple[str, ...], int]:
             parts.append(str(_value(second)))
             index += 3
         else:
+            if first.text == "[":
+                reading.called.add(UNTRACED)
             break
     if len(parts) == 1 and reading.at(index).text == "(":
         reading.called.add(parts[0])

@@ -20,7 +20,7 @@ from typing import Final
 
 from services.routing.playbooks.asking import Asked
 from services.routing.playbooks.conditions import Condition, Unanswerable, situation_of
-from services.routing.playbooks.mentions import Mentions, conjuncts, disjuncts, read
+from services.routing.playbooks.mentions import UNTRACED, Mentions, conjuncts, disjuncts, read
 from services.routing.playbooks.witnesses import Scene, Value, Witness, values_of, varied_by
 
 ROWS_IN_ALL: Final = 24_000
@@ -37,7 +37,9 @@ STEPS: Final = 200
 VISITS: Final = 20_000
 """Rows looked at in one search."""
 
-INEXACT: Final = frozenset({"matches", "timestamp", "duration", "int", "double", "uint", "string", "map", "filter"})
+INEXACT: Final = frozenset(
+    {"matches", "timestamp", "duration", "int", "double", "uint", "string", "map", "filter", UNTRACED}
+)
 """What a condition may do with a value so that those it compares with need not be among those tried."""
 
 Names = tuple[str, ...]
@@ -61,6 +63,11 @@ class Conjunct:
     flaws: dict[str, bool] = field(default_factory=dict)
     """Why it could not be answered, and whether the condition itself is at fault."""
     answered: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether those values it could tell apart are known from what it says."""
+        return not self.spoken.called & INEXACT and not self.spoken.reckons
 
 
 @dataclass(slots=True)
@@ -95,10 +102,7 @@ class Trials:
 
     def whole(self, text: str) -> bool:
         """Whether all that could make a difference to a condition was tried."""
-        return all(
-            self._tables[part.names].whole and not part.spoken.called & INEXACT and not part.spoken.reckons
-            for part in self._parts[text]
-        )
+        return all(self._tables[part.names].whole and part.exact for part in self._parts[text])
 
     def verdicts(self, witness: Witness, texts: Sequence[str]) -> list[bool]:
         """Which conditions hold of a witness."""

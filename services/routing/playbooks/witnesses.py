@@ -11,11 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import product
+from math import isfinite
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.contract import LONGEST_TEXT, Channel, Identifier, Language, SegmentKey, SegmentValue, ShortText
+from schemas.contract import (
+    LONGEST_TEXT,
+    Channel,
+    Identifier,
+    Language,
+    SegmentKey,
+    SegmentValue,
+    ShortText,
+)
 from schemas.personal_data import PersonalData
 from schemas.response import Agent, Response
 from services.routing.playbooks.keywords import PREFIX, Keywords
@@ -41,9 +50,14 @@ AT: Final = datetime(2026, 5, 20, 12, tzinfo=UTC)
 NPS: Final[tuple[Value, ...]] = tuple(("nps", score) for score in (9, *(n for n in range(11) if n != 9)))
 RATED: Final = ("csat", "ces", "review")
 RATINGS: Final = (1.0, 2.0, 3.0, 4.0, 5.0)
+HAIR: Final = 0.01
+"""By how much a number with decimals is passed."""
+
+LONGEST_TRIED: Final = 500
+"""Letters of what is only asked for its length; the contract lets in no longer attribute."""
+
 MOST_KEYS: Final = 20
 MOST_BEFORE: Final = 1_000
-_LARGEST: Final = 10**12
 
 USUAL: Final[Witness] = {
     SAID: ("nps", 9),
@@ -217,7 +231,7 @@ def _made_up_keys(spoken: Mentions) -> list[str]:
 
 def values_of(name: str, mention: Mention, spoken: Mentions) -> list[Value]:
     """The values of one name that could make a difference to a condition, the usual one first."""
-    numbers = [value for value in _numbers(mention, spoken) if abs(value) < _LARGEST]
+    numbers = [value for value in _numbers(mention, spoken) if isfinite(value)]
     if name in _BOOLEANS:
         return [USUAL[name], not USUAL[name]]
     if name.startswith(KEYWORD):
@@ -227,13 +241,13 @@ def values_of(name: str, mention: Mention, spoken: Mentions) -> list[Value]:
     if name == BEFORE:
         return _before(numbers if mention.path[1] == "answers" else ())
     if name == ATTRIBUTE + "account_value" and mention.path[0] == "account":
-        return [None, *(str(number) for number in _around([*numbers, 0]))]
+        return [None, *map(str, _around([*numbers, 0], HAIR))]
     return _days(name, mention, numbers) or _texts(name, mention, spoken, numbers)
 
 
 def _said(numbers: Iterable[float]) -> list[Value]:
-    fine = {round(float(number + step), 3) for number in numbers for step in (-1, -0.5, 0, 0.5, 1)}
-    return [*NPS, *((metric, rating) for metric in RATED for rating in sorted({*RATINGS, *fine}))]
+    ratings = sorted({*RATINGS, *map(float, _around(numbers, HAIR))})
+    return [*NPS, *((metric, rating) for metric in RATED for rating in ratings)]
 
 
 def _before(numbers: Iterable[float]) -> list[Value]:
@@ -259,6 +273,8 @@ def _texts(name: str, mention: Mention, spoken: Mentions, numbers: Sequence[floa
     if "matches" in spoken.called:
         literals = [text for literal in literals for text in (literal, *_fitting(literal))]
     written = [str(number) for number in _around(numbers)] if name.startswith((SEGMENT, ATTRIBUTE)) else []
+    if "size" in spoken.called:
+        written += ["x" * int(number) for number in _around(numbers) if 0 < number <= LONGEST_TRIED]
     tails = [f"{text}x" for text in literals] if mention.affixes or not own else []
     tried = dict.fromkeys([*literals, *written, *tails, "other"])
     usual = USUAL.get(name)
@@ -285,8 +301,9 @@ def _numbers(mention: Mention, spoken: Mentions) -> list[float]:
     return list(dict.fromkeys([*own, *given, *(-number for number in given), *made]))
 
 
-def _around(numbers: Iterable[float]) -> list[float]:
-    return sorted({number + step for number in numbers for step in (-1, 0, 1)})
+def _around(numbers: Iterable[float], *steps: float) -> list[float]:
+    """Numbers, and those beside them: one more and less, and so much more and less."""
+    return sorted({number + step for number in numbers for size in (0, 1, *steps) for step in (size, -size)})
 
 
 @cache
