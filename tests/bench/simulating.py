@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 from aiokafka import AIOKafkaProducer
@@ -190,12 +190,12 @@ def candidate(playbook: Playbook) -> Playbook:
     """The playbook that ships, changed in a few places as somebody might who wants to try something."""
     rules = []
     for rule in playbook.rules:
-        changed = {
+        changes: dict[str, dict[str, Any]] = {  # values of any type
             "talk-to-detractors": {"when": "answer.score <= 4"},
             "thank-promoters": {"settle": timedelta(minutes=20), "cost": 5.0},
             "win-passives": {"when": 'answer.band == "passive" && account.value >= 5000.0'},
         }
-        rules.append(rule.model_copy(update=changed.get(rule.name, {})))
+        rules.append(rule.model_copy(update=changes.get(rule.name, {})))
     return Playbook.model_validate(
         playbook.model_copy(update={"name": "candidate", "rules": tuple(rules)}).model_dump(exclude_unset=True)
     )

@@ -23,7 +23,7 @@ from services.routing.playbooks.files import BadPlaybook, Source, read_list
 from services.routing.playbooks.keywords import Keywords
 from services.routing.playbooks.playbook import Playbook, Text
 from services.routing.playbooks.rulebook import Rulebook
-from services.routing.playbooks.situation import Earlier, History, Person, variables
+from services.routing.playbooks.situation import Earlier, History, Person, Situation, variables
 from services.routing.policy import Contact, Facts, Said
 
 MOST_CASES: Final = 2_000
@@ -244,9 +244,7 @@ def _got(decided: Decided) -> dict[str, Any]:  # of the types of an expectation
         "template": decided.message.template if decided.message else None,
         "urgency": asked.priority if asked else None,
         "owner": asked.owner if asked else None,
-        "due_in": asked.due_at - (decided.standing.task_at or decision.decided_at)
-        if asked and asked.due_at
-        else None,
+        "due_in": asked.due_at - (decided.standing.task_at or decision.decided_at) if asked and asked.due_at else None,
         "notices": frozenset(notice.rule for notice in decided.notices),
     }
 
@@ -276,8 +274,8 @@ def _as_asked(case: Case, name: str, rulebook: Rulebook, today: datetime) -> str
     if not rule.holds_on(answer.received_at.date()):
         return "is not in force that day"
     found = Keywords(rulebook.playbook.keywords).found_in(facts.comment)
-    situation = variables(answer, facts.person, facts.history, facts.comment, found)
-    return rulebook.playbook.condition(rule.when).verdict(situation)
+    situation = Situation(answer, facts.person, facts.history, facts.comment, found)
+    return rulebook.playbook.condition(rule.when).verdict(variables(situation))
 
 
 def _shown(value: Any) -> str:  # of the types of an expectation

@@ -12,10 +12,11 @@ from services.routing.playbooks.findings import Finding, Path, about_rule
 from services.routing.playbooks.keywords import Keywords
 from services.routing.playbooks.mentions import Literal, Mention, line_and_column, read
 from services.routing.playbooks.playbook import Playbook
+from services.routing.playbooks.situation import variables
 from services.routing.playbooks.trials import Trials
 from services.routing.playbooks.witnesses import Scene
 
-SHAPE: Final = Scene({}, Keywords({})).variables({})
+SHAPE: Final = variables(Scene({}, Keywords({})).situation({}))
 """What there is to ask about, with a value of each."""
 
 OPEN: Final = frozenset({("answer", "segments"), ("person", "attributes")})

@@ -167,7 +167,7 @@ class Trials:
         asked = Asked.by(part.text for part in parts)
         held = [0] * len(parts)
         for number, row in enumerate(self._tables[names].rows):
-            made = self._scene.variables(dict(zip(names, row, strict=True)))
+            made = self._scene.situation(dict(zip(names, row, strict=True)))
             situation = situation_of(asked.part_of(made))
             for place, part in enumerate(parts):
                 try:
@@ -190,7 +190,7 @@ class Trials:
 
     def _verdict(self, witness: Witness) -> Callable[[str], bool]:
         """What tells of each condition whether it holds of a witness."""
-        situation = situation_of(self._asked.part_of(self._scene.variables(witness)))
+        situation = situation_of(self._asked.part_of(self._scene.situation(witness)))
         return lambda text: all(part.condition.holds(situation) for part in self._parts[text])
 
 

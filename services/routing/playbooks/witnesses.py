@@ -29,7 +29,7 @@ from schemas.personal_data import PersonalData
 from schemas.response import Agent, Response
 from services.routing.playbooks.keywords import PREFIX, Keywords
 from services.routing.playbooks.mentions import Mention, Mentions
-from services.routing.playbooks.situation import UNKNOWN_DAYS, Earlier, History, Person, variables
+from services.routing.playbooks.situation import UNKNOWN_DAYS, Earlier, History, Person, Situation
 
 Value = str | float | bool | tuple[Any, ...] | None  # of a tuple: what belongs together, such as metric and score
 Witness = Mapping[str, Value]
@@ -133,11 +133,11 @@ class Scene:
     words: Mapping[str, Sequence[str]]
     keywords: Keywords
 
-    def variables(self, witness: Witness) -> dict[str, dict[str, Any]]:  # CEL takes values of many types
-        """A witness as conditions see it."""
+    def situation(self, witness: Witness) -> Situation:
+        """A witness as it is decided about."""
         told = {**USUAL, **witness}
         comment = self._comment(told)
-        return variables(_answer(told), _person(told), _history(told), comment, self.keywords.found_in(comment))
+        return Situation(_answer(told), _person(told), _history(told), comment, self.keywords.found_in(comment))
 
     def _comment(self, told: Witness) -> str:
         said = [name.removeprefix(KEYWORD) for name, value in told.items() if name.startswith(KEYWORD) and value]

@@ -44,8 +44,15 @@ class Life:
         name = f"n{self.sent}"
         self.desk.people[name] = PersonalData(email="ada@example.org", comment=comment)
         self.desk.linked = {ADA: frozenset({ADA})}
-        fields = {"received_at": self.now, "answered_at": self.now, "subject": ADA, "sealed": sealed_as(name)} | given
-        return self.desk.answers([answered(**{"response_id": "r", "score": 9} | fields)], self.now)[0]
+        fields: dict[str, Any] = {
+            "response_id": "r",
+            "score": 9,
+            "received_at": self.now,
+            "answered_at": self.now,
+            "subject": ADA,
+            "sealed": sealed_as(name),
+        } | given
+        return self.desk.answers([answered(**fields)], self.now)[0]
 
     def gives(self, band: Band, revision: int = 1, **given: Any) -> Decided | Noted | Ignored:
         return self.says(score=SCORES[band], revision=revision, **given)
