@@ -18,7 +18,7 @@ from services.console import environment
 from services.console.answers import AsJson
 from services.console.playbooks import playbook
 from services.console.serving import NAMES, SHIPPED, Exit, business_of
-from services.console.showing import finish, out, show_json
+from services.console.showing import fail, finish, out, show_json
 
 if TYPE_CHECKING:
     from services.routing.playbooks.cases import Failure
@@ -92,6 +92,19 @@ def run_cases(
         _count(number, len(failures), [name for name, times in counts.items() if not times])
     if failures:
         raise typer.Exit(Exit.REFUSED)
+
+
+def refuse_unsound(content: str, name: str, tenant: str) -> None:
+    """Ends a command whose playbook must not run, with a line for each reason."""
+    from services.routing.playbooks.linter import lint_text  # noqa: PLC0415 each command loads what it needs
+
+    async def found() -> list[str]:
+        catalogue = _catalogue(business_of(load(ServiceSettings)), tenant)
+        return lint_text(content, name, _noon().date(), catalogue)
+
+    reasons = finish(found())
+    if reasons:
+        raise fail("\n".join(reasons), Exit.REFUSED)
 
 
 async def _linted(file: Path | None, tenant: str) -> list[tuple[str, Finding]]:

@@ -13,6 +13,7 @@ from services.chassis.clock import SystemClock
 from services.chassis.settings import load
 from services.console import environment
 from services.console.answers import AsJson, Tenant
+from services.console.playbook_checks import refuse_unsound
 from services.console.playbooks import playbook
 from services.console.serving import Exit, business_of
 from services.console.showing import fail, finish, out, show_json, show_table
@@ -29,9 +30,18 @@ File = Annotated[Path, typer.Argument(help="a playbook in YAML; - reads standard
 
 
 @playbook.command("activate")
-def activate(file: File, tenant: Tenant = "default", *, as_json: AsJson = False) -> None:
-    """Have a playbook decide from now on; what waits is decided by it too."""
+def activate(
+    file: File,
+    tenant: Tenant = "default",
+    *,
+    force: Annotated[bool, typer.Option("--force", help="also if `nps playbook lint` refuses it")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have a playbook decide from now on; what waits is decided by it too. It must pass `nps playbook lint`."""
     content = read_playbook(file)
+    environment.adopt()
+    if not force:
+        refuse_unsound(content, "playbook" if file == STANDARD_INPUT else str(file), tenant)
     _show(_done(tenant, lambda playbooks: playbooks.put_in(content, "active")), as_json=as_json)
 
 

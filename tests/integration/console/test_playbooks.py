@@ -12,7 +12,11 @@ from typer.testing import CliRunner, Result
 from services.console.main import app
 from tests.integration.conftest import MASTER_KEY
 
-SPRING = 'name: spring\nrules:\n  - {name: call, when: answer.band == "detractor", action: outreach}\n'
+SPRING = """name: spring
+rules:
+  - {name: call, when: answer.band == "detractor", action: outreach}
+  - {name: rest, when: 'true', priority: -1, action: none}
+"""
 SUMMER = SPRING.replace("spring", "summer")
 
 
@@ -54,6 +58,14 @@ def test_a_trial_begins_and_ends_beside_the_active_playbook() -> None:
     assert nps("playbook", "show", "active").stdout == SPRING
     nps("playbook", "shadow", "--off")
     nps("playbook", "show", "shadow", expect=6)
+
+
+def test_what_the_linter_refuses_is_activated_by_force_alone() -> None:
+    unhandled = SPRING.replace("'true'", 'answer.band == "passive"')
+    refused = nps("playbook", "activate", "-", typed=unhandled, expect=6).stderr
+    assert "promoter" in refused
+    assert "mend:" in refused
+    assert "v1 spring" in nps("playbook", "activate", "-", "--force", typed=unhandled).output
 
 
 def test_what_is_no_playbook_or_not_there_is_refused_in_a_line() -> None:
