@@ -2,105 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
-from uuid import uuid4
-
 import pytest
 
-from schemas.consent import Consent
-from schemas.contract import Contract
-from schemas.decision import Decision
-from schemas.message import Message
-from schemas.outreach_request import OutreachRequest
-from schemas.response import Response
-from schemas.topic import Topic
-from schemas.topics import CONSENTS, DECISIONS, DELIVERIES, MESSAGES, OUTREACH, RESPONSES
-from services.chassis.business import Business
+from schemas.topics import CONSENTS, DELIVERIES
 from services.chassis.failures import Halt
-from services.chassis.frame import Frame, open_frame
-from services.chassis.keyring import Identity, Keyring
-from services.chassis.lifecycle import Assembly
-from services.chassis.metrics import CHASSIS_METRICS, Metrics
-from services.chassis.positions import Positions
-from services.chassis.reading import open_reader
-from services.chassis.records import Cause, outgoing
-from services.chassis.settings import SealedSettings
-from services.chassis.sql import open_database
-from services.chassis.sql_service import database_url, wanted_topics
-from services.routing import READS, WRITES, commands
-from services.routing.app import routing
-from services.routing.settings import RoutingSettings
+from services.chassis.keyring import Identity
+from services.routing import commands
 from tests.support.answers import answered
-from tests.support.clocks import ManualClock
 from tests.support.databases import lose_database
 from tests.support.events import delivered
 from tests.support.hosting import hosted
+from tests.support.routing import World
 from tests.support.sealing import sealed
-from tests.support.topics import DEADLINE_S, reading
-
-
-@dataclass
-class World:
-    frame: Frame
-    keyring: Keyring
-    clock: ManualClock
-    settings: RoutingSettings
-    business: Business
-
-    def routing(self) -> AbstractAsyncContextManager[Assembly]:
-        return routing(self.settings, self.business, self.clock)
-
-    async def publish(self, *answers: Response) -> None:
-        cause = Cause("intake", self.clock.now())
-        await self.frame.publisher.publish(
-            [outgoing(RESPONSES, a, f"{a.response_id}/{a.revision}", cause) for a in answers]
-        )
-
-    async def say(self, topic: Topic[Any], *payloads: Contract) -> None:
-        """Publishes what others say, and returns once routing has read the topic up to its end."""
-        cause = Cause("test", self.clock.now())
-        await self.frame.publisher.publish([outgoing(topic, one, str(uuid4()), cause) for one in payloads])
-        async with (
-            open_reader(self.frame.kafka) as reader,
-            open_database(database_url(self.settings, "routing")) as database,
-        ):
-            await reader.assign([topic.name])
-            ends = {place: end for place, end in (await reader.ends()).items() if end}
-            async with asyncio.timeout(DEADLINE_S):
-                while await Positions(database, "routing").load(ends) != ends:
-                    await asyncio.sleep(0.02)
-
-    def word(self, subject: str | None, *, granted: bool, hour: int) -> Consent:
-        assert subject
-        at = self.clock.now() + timedelta(hours=hour)
-        return Consent(tenant="default", subject=subject, purpose="mail", granted=granted, source="test", at=at)
-
-    async def decisions(self, number: int) -> list[Decision]:
-        async with reading(self.frame.kafka, DECISIONS.name) as reader:
-            return [DECISIONS.decode(raw.headers, raw.value) for raw in await reader.count(number)]
-
-    async def messages(self) -> list[Message]:
-        async with reading(self.frame.kafka, MESSAGES.name) as reader:
-            return [MESSAGES.decode(raw.headers, raw.value) for raw in await reader.to_end()]
-
-    async def requests(self) -> list[OutreachRequest]:
-        async with reading(self.frame.kafka, OUTREACH.name) as reader:
-            return [OUTREACH.decode(raw.headers, raw.value) for raw in await reader.to_end()]
-
-
-@pytest.fixture
-async def world(
-    sealed_settings: SealedSettings, keyring: Keyring, clock: ManualClock, business: Business
-) -> AsyncIterator[World]:
-    settings = RoutingSettings(**sealed_settings.model_dump(), at_once=True)
-    topics = wanted_topics(READS, WRITES, settings.partitions)
-    async with open_frame("test", settings, clock, Metrics(CHASSIS_METRICS), topics) as frame:
-        yield World(frame, keyring, clock, settings, business)
 
 
 async def test_each_band_leads_to_its_one_action(world: World) -> None:
