@@ -12,6 +12,9 @@ from services.routing.playbooks.situation import FIELDS, Situation, Value
 WITH_ENTRIES: Final = frozenset({("answer", "segments"), ("person", "attributes")})
 """Fields that have the entries that came, whatever these are."""
 
+MADE_UP: Final = WITH_ENTRIES | {("comment", "keywords")}
+"""Fields that are lists or mappings."""
+
 _STRING: Final = r"""(?:"([^"\\]*)"|'([^'\\]*)')"""
 
 
@@ -38,6 +41,9 @@ class Asked:
 
     variables: frozenset[str]
     _fields: tuple[_Field, ...]
+    _plain: tuple[Callable[[Situation], Value], ...]
+    """Gets what is hashable as it is; the others are `_made_up`."""
+    _made_up: tuple[_Field, ...]
 
     @classmethod
     def by(cls, conditions: Iterable[str]) -> Asked:
@@ -46,7 +52,8 @@ class Asked:
         named = [name for name in FIELDS if re.search(rf"\b{name}\b", text)]
         asked = [(name, field) for name in named for field in _fields_asked(name, text) if field in FIELDS[name]]
         found = tuple(_Field(name, one, FIELDS[name][one], _entries_asked(name, one, text)) for name, one in asked)
-        return cls(frozenset(named), found)
+        made_up = tuple(one for one in found if (one.variable, one.name) in MADE_UP)
+        return cls(frozenset(named), found, tuple(one.get for one in found if one not in made_up), made_up)
 
     def part_of(self, situation: Situation) -> dict[str, dict[str, Value]]:
         """The part of a situation that is asked about; a field that does not exist is not there either."""
@@ -57,7 +64,11 @@ class Asked:
 
     def key_of(self, situation: Situation) -> tuple[Hashable, ...]:
         """The same for two situations that nobody who asks can tell apart."""
-        return tuple([_hashable(field.of(situation)) for field in self._fields])
+        key = [get(situation) for get in self._plain]
+        for field in self._made_up:
+            value = field.of(situation)
+            key.append(tuple(sorted(value.items())) if isinstance(value, dict) else tuple(value))
+        return tuple(key)
 
 
 def _fields_asked(variable: str, text: str) -> Iterable[str]:
@@ -84,9 +95,3 @@ def _entries_asked(variable: str, field: str, text: str) -> tuple[str, ...] | No
             found.update([groups] if isinstance(groups, str) else groups)
         text = re.sub(way, "", text)
     return None if re.search(path, text) else tuple(sorted(found - {""}))
-
-
-def _hashable(value: Value) -> Hashable:
-    if isinstance(value, dict):
-        return tuple(sorted(value.items()))
-    return tuple(value) if isinstance(value, list) else cast("Hashable", value)

@@ -136,6 +136,10 @@ class Ledger:
         """The contacts with a person or their account because of other answers; looked up once somebody asks."""
         return _Contacts(self, whose)
 
+    def known(self, whose: Whose) -> tuple[bytes, ...]:
+        """All that is known of contacts with a person, to be held against another ledger."""
+        return tuple([kept.of(whose.person) for kept in self._kept.values()]) if whose.person else ()
+
     def looked_up(self, whose: Whose) -> list[Contact]:
         """The same, looked up."""
         found: list[Contact] = []

@@ -16,6 +16,8 @@ from services.routing.simulating.ledger import NO_HISTORY
 
 REMEMBERED: Final = 20_000
 
+_LED_THERE: Final = {"when", "priority", "holds_from", "holds_until"}
+
 Matches = Sequence[Match]
 """Of each playbook, in the order in which they were given."""
 
@@ -45,6 +47,11 @@ class Matching:
             self._found = self._looked_up(answer, person, history, comment, today)
             self._last = answer, person, (history, comment, day)
         return self._found
+
+    def agree(self, found: Matches) -> bool:
+        """Whether all of them say that the same is to be done."""
+        first, *others = found
+        return all(one is first for one in others)
 
     def recall(self, answer: Response, person: Person, comment: str, found: Matches) -> None:
         """Takes up again what was said about an answer, where that `stays`."""
@@ -82,7 +89,13 @@ class Matching:
             if not self._one_look and "comment" in part:
                 context = situation_of(part | {"comment": part["comment"] | {"keywords": list(keywords)}})
             found.append(rulebook.match_in(context, today))
-        return found
+        return [found[0] if _does(one) == _does(found[0]) else one for one in found]
+
+
+def _does(match: Match) -> tuple[object, ...]:
+    """What is to be done, whatever the condition that led there."""
+    rules = [match.rule, *match.notices]
+    return match.left, *(one and one.model_dump(exclude=_LED_THERE) for one in rules)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,15 @@ from services.routing.gathering import uses
 from services.routing.playbooks.rulebook import Match, Rulebook
 from services.routing.playbooks.situation import Person
 from services.routing.policy import KIND_OF, MAILS, Facts, Said
-from services.routing.simulating.ledger import Budgets, Ledger, Made, Whose, made_by
+from services.routing.simulating.ledger import NO_HISTORY, Budgets, Ledger, Made, Whose, made_by
 from services.routing.simulating.matching import Remembering
 from services.routing.simulating.outcomes import Came, Changed, Outcomes, Work
 from services.routing.sql_standings import trace_of
 
 SIDES: Final = (0, 1)
 """Today's playbook and the candidate."""
+BOTH: Final = -1
+"""In the place of one of them, where both say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,9 @@ class Replay:
         ]
         assert together[0].matching is not None  # made together
         self._matching = together[0].matching
+        first, second = (one.policy for one in rulebooks)
+        shared = first.budgets or any(cap.per == "account" for cap in first.caps)
+        self._alike = first.model_dump() == second.model_dump() and not shared and self._matching.stays
         self._repeated = repeated
         self._outcomes = outcomes
         self._threads: dict[int, _Thread] = {}
@@ -175,28 +180,48 @@ class Replay:
         answer, fresh = event.answer, Standing(event.answer.tenant, event.answer.response_id)
         case = _Case(event, revised_by(answer, fresh, event.whose.account, now))
         comment = event.person.data.comment or ""
-        for place, side in enumerate(self._sides):
-            facts = side.facts(event, comment, now)
-            wanted = wanted_after(case.standing, fresh, facts, side.rulebook, now)
-            if wanted.outcome == "held" and self._matching.stays and not case.matches:
-                case.matches = self._matching.of(answer, event.person, facts.history, comment, now.date())
-            self._came_of_only(case, place, wanted, now)
+        if self._matching.stays:
+            found = self._matching.of(answer, event.person, NO_HISTORY, comment, now.date())
+            case.matches = found
+            if self._alike and self._matching.agree(found):
+                self._decide_only(case, BOTH, now, fresh)
+                return
+        for place in SIDES:
+            self._decide_only(case, place, now, fresh)
         score = answer.score if answer.counts() else None
         for side in self._sides:
             side.ledger.note_answer(event.whose, score, answer.answered_at)
 
     def _fire_only(self, case: _Case, place: int, now: datetime) -> None:
-        event, side = case.event, self._sides[place]
-        comment = event.person.data.comment or ""
         if case.matches:
-            self._matching.recall(event.answer, event.person, comment, case.matches)
-        wanted = wanted_for(case.standing, side.facts(event, comment, now), side.rulebook, now)
-        self._came_of_only(case, place, wanted, now)
+            event = case.event
+            self._matching.recall(event.answer, event.person, event.person.data.comment or "", case.matches)
+        self._decide_only(case, place, now)
 
-    def _came_of_only(self, case: _Case, place: int, wanted: Wanted, now: datetime) -> None:
+    def _decide_only(self, case: _Case, place: int, now: datetime, fresh: Standing | None = None) -> None:
+        """Decides for one playbook; or once for both, where they say the same and know of the same contacts."""
+        event = case.event
+        if place == BOTH:
+            first, second = (side.ledger.known(event.whose) for side in self._sides)
+            if first != second:
+                for one in SIDES:
+                    self._decide_only(case, one, now, fresh)
+                return
+        side = self._sides[max(place, 0)]
+        facts = side.facts(event, event.person.data.comment or "", now)
+        if fresh:
+            wanted = wanted_after(case.standing, fresh, facts, side.rulebook, now)
+        else:
+            wanted = wanted_for(case.standing, facts, side.rulebook, now)
         if wanted.until is not None:
             self._wait(wanted.until, place, case)
             return
+        for one in SIDES if place == BOTH else (place,):
+            self._came_of_only(case, one, wanted, now)
+        if case.came[0] and case.came[1]:
+            self._tell(event.answer, case.came)
+
+    def _came_of_only(self, case: _Case, place: int, wanted: Wanted, now: datetime) -> None:
         side, whose, rule = self._sides[place], case.event.whose, wanted.rule
         side.work.notices += len(wanted.notices)
         if wanted.outcome == "action" and rule is not None:
@@ -210,7 +235,6 @@ class Replay:
                 if budget.action == rule.action and budget.channel in {None, case.standing.channel}:
                     side.budgets.use(budget, 1, now)
         case.came[place] = Came.of(wanted)
-        self._tell(case.event.answer, case.came)
 
     # several records: the domain itself, revision by revision
 
