@@ -176,9 +176,13 @@ def wanted_for(standing: Standing, facts: Facts, rulebook: Rulebook, now: dateti
         return Wanted(outcome, reason=taken_back, detail=gone)
     if standing.past:
         return Wanted("suppressed", reason="history")
-    match = _matched(answer, facts, rulebook, now)
+    return wanted_by(_matched(answer, facts, rulebook, now), standing, facts, rulebook, now)
+
+
+def wanted_by(match: Match, standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Wanted:
+    """The same where the playbook has been asked already, of an answer that is neither taken back nor past."""
     rule, notices = match.rule, tuple(match.notices)
-    settled_at = _settled_at(standing, rule, facts)
+    settled_at = settles_at(standing, rule, facts.comment)
     if settled_at is not None and rule is not None and now < settled_at:
         return Wanted("held", rule.action, rule, "settling", until=settled_at)
     if rule is None or rule.action == "none":
@@ -246,10 +250,10 @@ def _matched(answer: Response, facts: Facts, rulebook: Rulebook, now: datetime) 
     return rulebook.match(answer, facts.person, facts.history, facts.comment, now.date())
 
 
-def _settled_at(standing: Standing, rule: Rule | None, facts: Facts) -> datetime | None:
+def settles_at(standing: Standing, rule: Rule | None, comment: str) -> datetime | None:
     """Until when to wait for a comment or an edit; none if there is nothing to wait for, or it is done already."""
     answer = standing.answer
-    if rule is None or not rule.settle or facts.comment or standing.received_at is None:
+    if rule is None or not rule.settle or comment or standing.received_at is None:
         return None
     if answer is None or answer.callback_requested or _stands(standing, rule.action):
         return None

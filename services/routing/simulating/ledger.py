@@ -13,14 +13,15 @@ from typing import Final, NamedTuple, overload
 
 from services.chassis.records import EPOCH
 from services.routing.contact_policy import Budget, ContactKind, ContactPolicy, period_start
+from services.routing.playbooks.playbook import Playbook
 from services.routing.playbooks.situation import Earlier, History
-from services.routing.policy import Contact
+from services.routing.policy import KIND_OF, Contact
 from services.routing.simulating.sharing import hash_of
 from services.routing.sql_standings import MOST_REMEMBERED, Trace
 
 KINDS: Final[tuple[ContactKind, ...]] = ("mail", "task", "survey")
 
-_CONTACT: Final = struct.Struct("<Qq")
+_CONTACT: Final = struct.Struct("<QBq")
 _ANSWER: Final = struct.Struct("<Qbq")
 _US: Final = timedelta(microseconds=1)
 
@@ -53,7 +54,7 @@ class Whose:
 
 
 class _Kept:
-    """Contacts of one kind, at least as long as they matter to a cap; a whole span is forgotten at once."""
+    """Contacts by whom they are with, at least as long as they matter to a cap; a whole span is forgotten at once."""
 
     def __init__(self, span: timedelta) -> None:
         self._span = span
@@ -61,14 +62,15 @@ class _Kept:
         self._newer: dict[int | str, bytes] = {}
         self._older: dict[int | str, bytes] = {}
 
-    def add(self, whose: int | str, answer: int, at: datetime) -> None:
-        """One more contact."""
-        if self._begun is None or at - self._begun > self._span:
-            self._begun, self._older, self._newer = at, self._newer, {}
-        self._newer[whose] = self._newer.get(whose, b"") + _CONTACT.pack(answer, _us(at))
+    def add(self, whose: int | str, contact: Made) -> None:
+        """One more."""
+        if self._begun is None or contact.at - self._begun > self._span:
+            self._begun, self._older, self._newer = contact.at, self._newer, {}
+        packed = _CONTACT.pack(contact.answer, KINDS.index(contact.kind), _us(contact.at))
+        self._newer[whose] = self._newer.get(whose, b"") + packed
 
     def drop(self, whose: int | str, answer: int) -> None:
-        """Forgets a contact because of this answer, if there was one."""
+        """Forgets contacts because of this answer, if there were any."""
         for held in (self._newer, self._older):
             known = held.get(whose)
             if known:
@@ -83,29 +85,29 @@ class _Kept:
 class Ledger:
     """The contacts, open tasks and answers of everybody, under one playbook."""
 
-    def __init__(self, policy: ContactPolicy, *, asks_history: bool) -> None:
+    def __init__(self, playbook: Playbook, *, asks_history: bool) -> None:
         self._asks_history = asks_history
-        self._per_account = any(cap.per == "account" for cap in policy.caps)
-        self._kept = {kind: _Kept(span) for kind in KINDS if (span := _span(policy, kind))}
+        self._per_account = any(cap.per == "account" for cap in playbook.policy.caps)
+        spans = {kind: _span(playbook, kind) for kind in KINDS}
+        self._kinds = {kind for kind, span in spans.items() if span}
+        self._kept = _Kept(max(spans.values()))
         self._answers: dict[int, bytes] = {}
         self._tasks: dict[int, dict[int, datetime]] = {}
 
     def note(self, whose: Whose, contact: Made) -> None:
         """A contact that is made."""
-        kept = self._kept.get(contact.kind)
-        if kept is None:
+        if contact.kind not in self._kinds:
             return
         if whose.person:
-            kept.add(whose.person, contact.answer, contact.at)
+            self._kept.add(whose.person, contact)
         if whose.account and self._per_account:
-            kept.add(whose.account, contact.answer, contact.at)
+            self._kept.add(whose.account, contact)
 
     def replace(self, whose: Whose, contacts: Iterable[Made]) -> None:
         """The contacts that an answer has led to, in the place of what was known of it."""
-        for kept in self._kept.values():
-            for one in (whose.person, whose.account):
-                if one:
-                    kept.drop(one, whose.answer)
+        for one in (whose.person, whose.account):
+            if one:
+                self._kept.drop(one, whose.answer)
         for contact in contacts:
             self.note(whose, contact)
 
@@ -133,35 +135,34 @@ class Ledger:
             del self._tasks[whose.person]
 
     def contacts(self, whose: Whose) -> Sequence[Contact]:
-        """The contacts with a person or their account because of other answers; looked up once somebody asks."""
+        """The contacts with a person or their account because of other answers, looked up whenever somebody asks."""
         return _Contacts(self, whose)
 
-    def known(self, whose: Whose) -> tuple[bytes, ...]:
+    def known(self, person: int) -> bytes:
         """All that is known of contacts with a person, to be held against another ledger."""
-        return tuple([kept.of(whose.person) for kept in self._kept.values()]) if whose.person else ()
+        return self._kept.of(person) if person else b""
 
     def looked_up(self, whose: Whose) -> list[Contact]:
-        """The same, looked up."""
-        found: list[Contact] = []
-        if whose.person:
-            for kind, kept in self._kept.items():
-                own = kept.of(whose.person)
-                if own:
-                    found += [
-                        Contact(f"{answer:016x}", kind, EPOCH + at * _US)
-                        for answer, at in _CONTACT.iter_unpack(own)
-                        if answer != whose.answer
-                    ]
+        """The same as `contacts`, of this moment."""
+        own = self.known(whose.person)
+        found = (
+            []
+            if not own
+            else [
+                Contact(f"{answer:016x}", KINDS[kind], EPOCH + at * _US)
+                for answer, kind, at in _CONTACT.iter_unpack(own)
+                if answer != whose.answer
+            ]
+        )
         if whose.account and self._per_account:
             found += self._of_account(whose, {one.response_id for one in found})
         return found
 
     def _of_account(self, whose: Whose, own: set[str]) -> Iterator[Contact]:
-        for kind, kept in self._kept.items():
-            for answer, at in _CONTACT.iter_unpack(kept.of(whose.account or "")):
-                name = f"{answer:016x}"
-                if answer != whose.answer and name not in own:
-                    yield Contact(name, kind, EPOCH + at * _US, own=False)
+        for answer, kind, at in _CONTACT.iter_unpack(self._kept.of(whose.account or "")):
+            name = f"{answer:016x}"
+            if answer != whose.answer and name not in own:
+                yield Contact(name, KINDS[kind], EPOCH + at * _US, own=False)
 
     def history(self, whose: Whose, answered_at: datetime, now: datetime) -> History:
         """What a person answered before, newest first, and whether somebody is at one of their tasks."""
@@ -182,19 +183,16 @@ class Ledger:
 
 
 class _Contacts(Sequence[Contact]):
-    """Contacts that are looked up at first use: most decisions never ask."""
+    """Contacts that are looked up when they are asked for: most decisions never ask."""
 
-    __slots__ = ("_found", "_ledger", "_whose")
+    __slots__ = ("_ledger", "_whose")
 
     def __init__(self, ledger: Ledger, whose: Whose) -> None:
         self._ledger = ledger
         self._whose = whose
-        self._found: list[Contact] | None = None
 
     def _all(self) -> list[Contact]:
-        if self._found is None:
-            self._found = self._ledger.looked_up(self._whose)
-        return self._found
+        return self._ledger.looked_up(self._whose)
 
     def __iter__(self) -> Iterator[Contact]:
         return iter(self._all())
@@ -235,8 +233,13 @@ class Budgets:
         return known if known and known[0] == begun else (begun, 0)
 
 
-def _span(policy: ContactPolicy, kind: ContactKind) -> timedelta:
-    return max((cap.within for cap in policy.caps if cap.kind in {kind, "any"}), default=timedelta(0))
+def _span(playbook: Playbook, kind: ContactKind) -> timedelta:
+    """How long contacts of a kind matter; those that no rule makes matter where a cap is on contacts of any kind."""
+    made = {KIND_OF.get(rule.action) for rule in playbook.rules}
+    caps = playbook.policy.caps
+    return max(
+        (cap.within for cap in caps if cap.kind == "any" or (cap.kind == kind and kind in made)), default=timedelta(0)
+    )
 
 
 def _us(at: datetime) -> int:

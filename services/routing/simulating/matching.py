@@ -12,7 +12,6 @@ from services.routing.playbooks.asking import Asked
 from services.routing.playbooks.conditions import situation_of
 from services.routing.playbooks.rulebook import Match, Rulebook
 from services.routing.playbooks.situation import History, Person, Situation
-from services.routing.simulating.ledger import NO_HISTORY
 
 REMEMBERED: Final = 20_000
 
@@ -47,16 +46,6 @@ class Matching:
             self._found = self._looked_up(answer, person, history, comment, today)
             self._last = answer, person, (history, comment, day)
         return self._found
-
-    def agree(self, found: Matches) -> bool:
-        """Whether all of them say that the same is to be done."""
-        first, *others = found
-        return all(one is first for one in others)
-
-    def recall(self, answer: Response, person: Person, comment: str, found: Matches) -> None:
-        """Takes up again what was said about an answer, where that `stays`."""
-        self._last = answer, person, (NO_HISTORY, comment, None)
-        self._found = found
 
     def _is_last(self, answer: Response, person: Person, rest: tuple[Any, ...]) -> bool:  # as below
         """Whether this was asked last; answers and persons are told apart by what they are, not by what they say."""

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from schemas.contract import Band
 from schemas.decision import Action, Decided, Reason
+from schemas.response import Response
 from services.routing.domain import Wanted
 from services.routing.playbooks.playbook import Playbook, Rule
 
@@ -84,19 +85,24 @@ class Outcomes:
     changed: int = 0
     before: int = 0
     """Later words about answers from before, which are left out."""
+    _known: dict[Pair, bool] = field(default_factory=dict)
 
-    def note(self, one: Changed) -> None:
+    def note(self, answer: Response, pair: Pair) -> None:
         """Counts an answer once both playbooks are done with it."""
-        pair = one.today, one.candidate
         self.pairs[pair] += 1
-        if self.differ is None or not self.differ(*pair):
+        differs = self._known.get(pair)
+        if differs is None:
+            differs = self._known[pair] = self.differ is not None and self.differ(*pair)
+        if not differs:
             return
         self.changed += 1
         examples = self.examples.setdefault(pair, [])
-        if len(examples) < EXAMPLES_PER_CHANGE:
-            examples.append(one)
-        if self.keep:
-            self.keep(one)
+        if len(examples) < EXAMPLES_PER_CHANGE or self.keep:
+            one = Changed(answer.response_id, answer.received_at, answer.band(), answer.channel, *pair)
+            if len(examples) < EXAMPLES_PER_CHANGE:
+                examples.append(one)
+            if self.keep:
+                self.keep(one)
 
     def without_functions(self) -> Outcomes:
         """The same, fit to be handed to another process."""

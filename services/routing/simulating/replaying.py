@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import count
 from typing import Final
 
-from schemas.response import Response
+from schemas.response import WHOLE, Response
 from services.routing.domain import (
     Decided,
     Ignored,
@@ -24,8 +24,9 @@ from services.routing.domain import (
     decide,
     fire,
     revised_by,
+    settles_at,
     wanted_after,
-    wanted_for,
+    wanted_by,
 )
 from services.routing.gathering import uses
 from services.routing.playbooks.rulebook import Match, Rulebook
@@ -33,7 +34,7 @@ from services.routing.playbooks.situation import Person
 from services.routing.policy import KIND_OF, MAILS, Facts, Said
 from services.routing.simulating.ledger import NO_HISTORY, Budgets, Ledger, Made, Whose, made_by
 from services.routing.simulating.matching import Remembering
-from services.routing.simulating.outcomes import Came, Changed, Outcomes, Work
+from services.routing.simulating.outcomes import Came, Outcomes, Work
 from services.routing.sql_standings import trace_of
 
 SIDES: Final = (0, 1)
@@ -60,6 +61,8 @@ class _Case:
     event: Event
     standing: Standing
     matches: Sequence[Match] = ()
+    """What each playbook says, where that stays as it is"""
+    facts: list[Facts | None] = field(default_factory=lambda: [None, None])
     came: list[Came | None] = field(default_factory=lambda: [None, None])
 
 
@@ -126,7 +129,7 @@ class Replay:
         together = Remembering.all(rulebooks)
         asks_history = any(one.asks_history for one in rulebooks)
         self._sides = [
-            Side(one, Ledger(one.policy, asks_history=asks_history), Budgets(one.policy), work)
+            Side(one, Ledger(one.playbook, asks_history=asks_history), Budgets(one.policy), work)
             for one, work in zip(together, outcomes.works, strict=True)
         ]
         assert together[0].matching is not None  # made together
@@ -167,7 +170,7 @@ class Replay:
         while self._waiting and (until is None or self._waiting[0][0] <= until):
             due_at, _, place, what = heapq.heappop(self._waiting)
             if isinstance(what, _Case):
-                self._fire_only(what, place, due_at)
+                self._decide_only(what, place, due_at)
             else:
                 self._fire_next_of(what, place, due_at)
 
@@ -179,47 +182,53 @@ class Replay:
     def _only(self, event: Event, now: datetime) -> None:
         answer, fresh = event.answer, Standing(event.answer.tenant, event.answer.response_id)
         case = _Case(event, revised_by(answer, fresh, event.whose.account, now))
-        comment = event.person.data.comment or ""
-        if self._matching.stays:
-            found = self._matching.of(answer, event.person, NO_HISTORY, comment, now.date())
-            case.matches = found
-            if self._alike and self._matching.agree(found):
-                self._decide_only(case, BOTH, now, fresh)
+        if self._matching.stays and not case.standing.past and answer.op in WHOLE and not answer.test:
+            comment = event.person.data.comment or ""
+            case.matches = self._matching.of(answer, event.person, NO_HISTORY, comment, now.date())
+            if self._alike and case.matches[0] is case.matches[1]:
+                self._settle(case, BOTH, now)
                 return
         for place in SIDES:
-            self._decide_only(case, place, now, fresh)
+            self._settle(case, place, now)
         score = answer.score if answer.counts() else None
         for side in self._sides:
             side.ledger.note_answer(event.whose, score, answer.answered_at)
 
-    def _fire_only(self, case: _Case, place: int, now: datetime) -> None:
+    def _settle(self, case: _Case, place: int, now: datetime) -> None:
+        """Waits, if that is all there is to decide as yet."""
         if case.matches:
-            event = case.event
-            self._matching.recall(event.answer, event.person, event.person.data.comment or "", case.matches)
+            comment = case.event.person.data.comment or ""
+            until = settles_at(case.standing, case.matches[max(place, 0)].rule, comment)
+            if until is not None and until > now:
+                self._wait(until, place, case)
+                return
         self._decide_only(case, place, now)
 
-    def _decide_only(self, case: _Case, place: int, now: datetime, fresh: Standing | None = None) -> None:
+    def _decide_only(self, case: _Case, place: int, now: datetime) -> None:
         """Decides for one playbook; or once for both, where they say the same and know of the same contacts."""
-        event = case.event
         if place == BOTH:
-            first, second = (side.ledger.known(event.whose) for side in self._sides)
-            if first != second:
+            person = case.event.whose.person
+            if self._sides[0].ledger.known(person) != self._sides[1].ledger.known(person):
                 for one in SIDES:
-                    self._decide_only(case, one, now, fresh)
+                    self._decide_only(case, one, now)
                 return
-        side = self._sides[max(place, 0)]
-        facts = side.facts(event, event.person.data.comment or "", now)
-        if fresh:
-            wanted = wanted_after(case.standing, fresh, facts, side.rulebook, now)
-        else:
-            wanted = wanted_for(case.standing, facts, side.rulebook, now)
+        wanted = self._wanted(case, max(place, 0), now)
         if wanted.until is not None:
             self._wait(wanted.until, place, case)
             return
         for one in SIDES if place == BOTH else (place,):
             self._came_of_only(case, one, wanted, now)
-        if case.came[0] and case.came[1]:
-            self._tell(event.answer, case.came)
+        self._tell(case.event.answer, case.came)
+
+    def _wanted(self, case: _Case, place: int, now: datetime) -> Wanted:
+        side, event = self._sides[place], case.event
+        facts = case.facts[place]
+        if facts is None or not case.matches or side.rulebook.policy.budgets:
+            facts = case.facts[place] = side.facts(event, event.person.data.comment or "", now)
+        if case.matches:
+            return wanted_by(case.matches[place], case.standing, facts, side.rulebook, now)
+        fresh = Standing(case.standing.tenant, case.standing.response_id)
+        return wanted_after(case.standing, fresh, facts, side.rulebook, now)
 
     def _came_of_only(self, case: _Case, place: int, wanted: Wanted, now: datetime) -> None:
         side, whose, rule = self._sides[place], case.event.whose, wanted.rule
@@ -328,11 +337,8 @@ class Replay:
 
     def _tell(self, answer: Response, came: Sequence[Came | None]) -> None:
         today, candidate = came
-        if today is None or candidate is None:
-            return
-        self._outcomes.note(
-            Changed(answer.response_id, answer.received_at, answer.band(), answer.channel, today, candidate)
-        )
+        if today is not None and candidate is not None:
+            self._outcomes.note(answer, (today, candidate))
 
 
 def _count(work: Work, wanted: Wanted, now: datetime) -> None:
