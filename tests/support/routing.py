@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +24,7 @@ from services.chassis.keyring import Keyring
 from services.chassis.lifecycle import Assembly
 from services.chassis.positions import Positions
 from services.chassis.reading import open_reader
-from services.chassis.records import Cause, outgoing
+from services.chassis.records import Cause, Raw, outgoing
 from services.chassis.sql import open_database
 from services.chassis.sql_service import database_url
 from services.routing.app import routing
@@ -71,6 +72,15 @@ class World:
     async def decisions(self, number: int) -> list[Decision]:
         async with reading(self.frame.kafka, DECISIONS.name) as reader:
             return [DECISIONS.decode(raw.headers, raw.value) for raw in await reader.count(number)]
+
+    async def decisions_that(self, satisfy: Callable[[list[Decision]], bool]) -> list[Decision]:
+        """The decisions, once they satisfy."""
+
+        def decoded(raws: list[Raw]) -> list[Decision]:
+            return [DECISIONS.decode(raw.headers, raw.value) for raw in raws]
+
+        async with reading(self.frame.kafka, DECISIONS.name) as reader:
+            return decoded(await reader.until(lambda raws: satisfy(decoded(raws))))
 
     async def messages(self) -> list[Message]:
         async with reading(self.frame.kafka, MESSAGES.name) as reader:
