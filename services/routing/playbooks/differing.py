@@ -13,6 +13,8 @@ from services.routing.playbooks.playbook import Playbook, Rule
 Kind = Literal["added", "removed", "moved", "changed"]
 
 NAMED_BY: Final = "name"
+LISTS: Final = frozenset({"caps", "budgets"})
+"""Of a policy, what is a list of mappings."""
 
 
 class Difference(BaseModel):
@@ -94,7 +96,7 @@ def _flat(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # as in YAML
     if isinstance(tree, dict):
         for key, value in tree.items():
             yield from _flat(value, f"{path}.{key}" if path else key)
-    elif isinstance(tree, list) and any(isinstance(one, dict) for one in tree):
+    elif path in LISTS:
         for one in tree:
             named = one.get(NAMED_BY) or f"{one.get('kind')} per {one.get('per')} in {one.get('within')}"
             yield f"{path}[{named}]", {key: value for key, value in one.items() if key != NAMED_BY}

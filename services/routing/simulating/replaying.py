@@ -177,8 +177,6 @@ class Replay:
     def _wait(self, due_at: datetime, place: int, what: _Case | _Thread) -> None:
         heapq.heappush(self._waiting, (due_at, next(self._numbers), place, what))
 
-    # one record: what is wanted is all that is asked of the domain
-
     def _only(self, event: Event, now: datetime) -> None:
         answer, fresh = event.answer, Standing(event.answer.tenant, event.answer.response_id)
         case = _Case(event, revised_by(answer, fresh, event.whose.account, now))
@@ -244,8 +242,6 @@ class Replay:
                 if budget.action == rule.action and budget.channel in {None, case.standing.channel}:
                     side.budgets.use(budget, 1, now)
         case.came[place] = Came.of(wanted)
-
-    # several records: the domain itself, revision by revision
 
     def _next_of(self, event: Event, now: datetime) -> None:
         key, answer = event.whose.answer, event.answer

@@ -1,0 +1,59 @@
+"""Records are read as the contract's own model reads them, only faster."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from schemas.response import Response
+from schemas.topics import RESPONSES
+from services.chassis.records import Cause, outgoing
+from services.routing.simulating.skimming import read, skimmed
+from tests.support.answers import NOON, answered
+from tests.support.replays import Stream
+
+
+def record(value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> ConsumerRecord[bytes, bytes]:
+    return ConsumerRecord("nps.responses", 0, 0, 0, 0, b"key", value, None, 0, 0, headers)
+
+
+def written(answer: Response) -> ConsumerRecord[bytes, bytes]:
+    out = outgoing(RESPONSES, answer, "id", Cause("intake", NOON))
+    return record(out.value, out.headers)
+
+
+def test_what_is_read_is_what_the_model_reads() -> None:
+    agent = answered(3, agent={"id": "a-1", "team": "night"}, touchpoint="shop", language="fi-FI", survey_id="s")
+    answers = [agent, *(one.answer for one in Stream(random.Random(5)).records(300))]
+    for answer in answers:
+        found = read(answer.to_json())
+        assert found is not None
+        assert found.sealed == answer.sealed
+        assert found.answer == answer.model_copy(update={"sealed": None})
+        assert type(found.answer.agent) is type(answer.agent)
+
+
+def test_a_moment_with_another_offset_is_brought_to_utc() -> None:
+    found = read(answered(9).to_json().replace(b"12:00:00Z", b"14:00:00+02:00"))
+    assert found is not None
+    assert found.answer.received_at.isoformat() == NOON.isoformat()
+
+
+def test_whose_answer_it_is_is_told_without_reading_the_rest() -> None:
+    answer = answered(9, subject="a" * 32)
+    found = skimmed(written(answer))
+    assert found is not None
+    assert (found.tenant, found.response_id, found.subject) == ("default", answer.response_id, "a" * 32)
+    assert found.received_at == NOON
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{}", b"[1]", b'{"tenant": 5}', b"\xff", b"[" * 5_000])
+def test_what_is_no_answer_is_passed_over(value: bytes | None) -> None:
+    assert skimmed(record(value, written(answered(9)).headers)) is None
+    assert value is None or read(value) is None
+
+
+def test_what_does_not_say_that_it_is_an_answer_is_none() -> None:
+    assert skimmed(record(answered(9).to_json(), (("ce_type", b"another"),))) is None
