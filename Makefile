@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo up down install check format lint types unit test chaos bench bench-intake bench-scoring bench-routing contracts locks clean
+.PHONY: help run demo up down install check format lint types unit test chaos bench bench-intake bench-scoring bench-routing bench-simulate contracts locks clean
 
 help: ## list what there is to do
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,7 +72,7 @@ test: $(DEVELOPS) ## unit, contract, architecture, integration and journey tests
 chaos: $(DEVELOPS) ## what takes longer: kills, freezes, containers
 	$(PYTEST) tests/chaos
 
-bench: bench-intake bench-scoring bench-routing ## all of them
+bench: bench-intake bench-scoring bench-routing bench-simulate ## all of them
 
 bench-intake: $(DEVELOPS) ## how fast answers come in, against a bare route on the same Kafka
 	$(BIN)/python -m tests.bench.intake
@@ -82,6 +82,9 @@ bench-scoring: $(DEVELOPS) ## how fast and large the tally is, as ratios; QUICK=
 
 bench-routing: $(DEVELOPS) ## how fast answers are decided about, on both databases
 	$(BIN)/python -m tests.bench.routing
+
+bench-simulate: $(DEVELOPS) ## how long a playbook takes to try on a million answers; QUICK=1 on a tenth
+	@QUICK=$(QUICK) $(BIN)/python -m tests.bench.simulating
 
 contracts: $(DEVELOPS) ## regenerate schemas, AsyncAPI and the settings reference
 	$(BIN)/python -m schemas.generate
