@@ -325,6 +325,16 @@ async def _reopened(ring: Keyring, one: Identified) -> Key | Erased:
     return (await _admit(ring, one))[0]
 
 
+async def test_all_subjects_of_a_person_have_one_name(ring: Keyring) -> None:
+    by_mail, whole = await _who(ring, "a@example.org"), await _who(ring, "c-1", "a@example.org")
+    alone = await _who(ring, "c-2")
+    await _admit(ring, by_mail, whole, alone)
+    subjects = [by_mail.subject, whole.subject, alone.subject, "s"]
+    named = await ring.names_of(TENANT, subjects)
+    assert len({named.get(one, one) for one in subjects[:2]}) == 1
+    assert not named.keys() & {alone.subject, "s"}
+
+
 async def test_a_subject_nobody_knows_is_a_person_of_its_own(ring: Keyring) -> None:
     assert await ring.subjects_of(TENANT, ["s"]) == {"s": frozenset({"s"})}
     assert await ring.subjects_of(TENANT, []) == {}
