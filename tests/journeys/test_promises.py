@@ -185,3 +185,32 @@ def test_no_personal_data_in_any_log(loop: Loop, tenant: Tenant) -> None:
         assert not [
             word for word in ("canary@", "canary2@", "Canary Bird", "canary words", "358501234567") if word in text
         ]
+
+
+def test_nobody_is_contacted_more_often_than_the_policy_allows(tenant: Tenant) -> None:
+    """Five unhappy answers of one person within a week, by several addresses: one task, and each other says why not."""
+    known = {"customer_id": "c1", "email": "often@example.org"}
+    ways: list[dict[str, Any]] = [known, {"email": "often@example.org"}, {"customer_id": "c1"}, known, known]
+    first, *others = [
+        tenant.answer(response_id=f"often-{n}", score=n, channel="email", answered_at=now(days=5 - n), **way)
+        for n, way in enumerate(ways)
+    ]
+    for response_id in (first, *others):
+        until(lambda r=response_id: tenant.steps(r), lambda s: any(where == "nps.decisions" for where, _ in s))  # type: ignore[misc]
+    decided = [what for r in (first, *others) for where, what in tenant.steps(r) if where == "nps.decisions"]
+    assert len([what for what in decided if "cap" in what]) == 4, decided
+    until(tenant.tasks, lambda tasks: [task["status"] for task in tasks] == ["open"])
+    assert tenant.mails() == []
+
+
+def test_a_comment_before_or_after_the_score_leads_to_one_action(tenant: Tenant) -> None:
+    """Whichever comes first, there is one task with both; one about to leave makes it urgent."""
+    for response_id, events in {
+        "after": [{"score": 3}, {"op": "commented", "comment": "I will cancel"}],
+        "before": [{"op": "commented", "comment": "I will cancel"}, {"score": 3}],
+    }.items():
+        for event in events:
+            tenant.answer(response_id=response_id, email=f"{response_id}@example.org", answered_at=now(), **event)
+    urgent = until(tenant.tasks, lambda tasks: [task["priority"] for task in tasks] == ["urgent", "urgent"])
+    assert {task["status"] for task in urgent} == {"open"}
+    assert tenant.mails() == []
