@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+
+import pytest
 
 from schemas.personal_data import PersonalData
 from schemas.response import Response
 from schemas.topic import join_key, partition_of
 from schemas.topics import DECISIONS, RESPONSES
-from services.chassis.keyring import open_keyring
+from services.chassis.failures import Transient
+from services.chassis.keyring import Keyring, open_keyring
 from services.chassis.metrics import CHASSIS_METRICS, ChassisMetric, Metrics
-from services.chassis.sql_service import open_sql_service
+from services.chassis.sql_service import open_own_database, open_sql_service
+from services.routing import sql_standings
 from services.routing.app import GROUP, OUTLINE
+from services.routing.domain import Standing
 from services.routing.handlers import Routing
 from services.routing.metrics import ROUTING_METRICS, RoutingMetric
 from services.routing.rulebooks import Rulebooks
@@ -123,3 +128,26 @@ async def test_what_fell_due_while_nobody_ran_fires_once_though_two_workers_find
         (2, "action", "outreach"): WAITING,
     }
     assert len([one for one in await world.requests() if one.response_id in ids]) == WAITING
+
+
+class RestlessKeyring(Keyring):
+    """In which somebody is linked to one more subject whenever one looks."""
+
+    async def subjects_of(self, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
+        del tenant
+        self.looks = getattr(self, "looks", 0) + 1
+        return {one: frozenset({one, f"{self.looks:032x}"}) for one in subjects}
+
+
+async def test_a_batch_is_given_back_where_links_change_faster_than_they_can_be_locked(patient_world: World) -> None:
+    world = patient_world
+    restless = RestlessKeyring(world.keyring._database, bytes(32), world.clock)
+    rulebooks = Rulebooks(world.business.sections("routing", RoutingSection))
+    deciding = Routing(rulebooks, restless, world.clock, Metrics(CHASSIS_METRICS, ROUTING_METRICS))
+    waits = Standing("default", "r", 1, number=1, answer=answered(3, response_id="r", subject="a" * 32))
+    async with open_own_database(OUTLINE, world.settings, world.clock) as (database, _):
+        async with database.begin() as transaction:
+            await sql_standings.save(transaction, [waits])
+        with pytest.raises(Transient, match="links"):
+            async with database.begin() as transaction:
+                await deciding.on_due(transaction, [("default", "r")])
