@@ -205,10 +205,9 @@ def test_nobody_is_contacted_more_often_than_the_policy_allows(tenant: Tenant) -
 
 def test_a_comment_before_or_after_the_score_leads_to_one_action(tenant: Tenant) -> None:
     """Whichever comes first, there is one task with both; one about to leave makes it urgent."""
-    for response_id, events in {
-        "after": [{"score": 3}, {"op": "commented", "comment": "I will cancel"}],
-        "before": [{"op": "commented", "comment": "I will cancel"}, {"score": 3}],
-    }.items():
+    score: dict[str, Any] = {"score": 3}
+    comment: dict[str, Any] = {"op": "commented", "comment": "I will cancel"}
+    for response_id, events in {"after": [score, comment], "before": [comment, score]}.items():
         for event in events:
             tenant.answer(response_id=response_id, email=f"{response_id}@example.org", answered_at=now(), **event)
     urgent = until(tenant.tasks, lambda tasks: [task["priority"] for task in tasks] == ["urgent", "urgent"])
