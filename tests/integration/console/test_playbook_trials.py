@@ -194,7 +194,7 @@ def test_what_cannot_be_simulated_is_told_in_a_line() -> None:
 
 
 def test_playbooks_are_held_against_each_other() -> None:
-    nps("playbook", "activate", "spring.yaml")
+    nps("playbook", "activate", "spring.yaml", "--force")
     Path("summer.yaml").write_text(CANDIDATE.replace("spring", "summer").replace("cost: 5", "cost: 4"))
     told = nps("playbook", "diff", "v1", "summer.yaml").stdout
     assert told == "~ playbook name: spring -> summer\n~ rule thank.cost: 5.0 -> 4.0\n"
