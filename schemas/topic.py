@@ -65,8 +65,7 @@ class Topic(Generic[P]):
     @property
     def event_type(self) -> str:
         """CloudEvents type of what it carries; the number is the major version of the payload."""
-        noun = "".join("-" + char.lower() if char.isupper() else char for char in self.payload.__name__).lstrip("-")
-        return f"nps-loop.{noun}.v1"
+        return _event_type(self.payload)
 
     def key_of(self, payload: P) -> bytes:
         """The record's key."""
@@ -95,6 +94,12 @@ class Topic(Generic[P]):
         if event.type != self.event_type:
             raise Malformed.of("ce_type", f"this topic carries {self.event_type}")
         return decode_json(self.payload, event.data)
+
+
+@cache
+def _event_type(payload: type[Contract]) -> str:
+    noun = "".join("-" + char.lower() if char.isupper() else char for char in payload.__name__).lstrip("-")
+    return f"nps-loop.{noun}.v1"
 
 
 def decode_json(model: type[M], data: bytes) -> M:

@@ -11,17 +11,19 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select
+from pydantic_core import to_json
+from sqlalchemy import Delete, Row, and_, delete, func, or_, select
 
 from services.chassis.failures import Fenced, Transient
 from services.chassis.leases import Lease
 from services.chassis.logs import logger
 from services.chassis.publishing import FencedPublisher, check_size
 from services.chassis.records import Outgoing
+from services.chassis.sql_dialect import among, insert_all, next_numbers
 from services.chassis.tables import OUTBOX
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Outbox:
     """The outbox of one service."""
 
     def __init__(self, database_id: str, clock: Clock, in_order: frozenset[str] = frozenset()) -> None:
-        self._database_id = database_id
+        self._database_id = database_id.encode()
         self._clock = clock
         self._in_order = in_order
         self.added_in_order: Final = asyncio.Event()
@@ -63,8 +65,10 @@ class Outbox:
         for record in records:
             check_size(record)
         now = self._clock.now()
+        numbers = await transaction.run_sync(next_numbers, OUTBOX, len(records))
         rows = [
             {
+                "number": number,
                 "topic": record.topic,
                 "key": record.key,
                 "meets_by": record.meets_by,
@@ -73,10 +77,9 @@ class Outbox:
                 "in_order": record.topic in self._in_order,
                 "created_at": now,
             }
-            for record in records
+            for number, record in zip(numbers, records, strict=True)
         ]
-        statement = OUTBOX.insert().returning(OUTBOX.c.number, sort_by_parameter_order=True)
-        numbers = (await transaction.execute(statement, rows)).scalars().all()
+        await transaction.run_sync(insert_all, OUTBOX, rows)
         if any(row["in_order"] for row in rows):
             self.added_in_order.set()
         return [
@@ -91,8 +94,8 @@ class Outbox:
         return row.number, self._signed(record, row.number)
 
     def _signed(self, record: Outgoing, number: int) -> Outgoing:
-        ours = ((DATABASE_HEADER, self._database_id.encode()), (NUMBER_HEADER, str(number).encode()))
-        return replace(record, headers=(*record.headers, *ours))
+        ours = ((DATABASE_HEADER, self._database_id), (NUMBER_HEADER, str(number).encode()))
+        return Outgoing(record.topic, record.key, record.meets_by, record.value, (*record.headers, *ours))
 
 
 async def publish_own(database: Database, publisher: Publisher, rows: Sequence[Numbered]) -> bool:
@@ -175,9 +178,13 @@ class Sweeper:
 
 async def _delete(database: Database, numbers: Sequence[int]) -> None:
     if numbers:
-        chosen: ColumnElement[bool] = OUTBOX.c.number.in_(numbers)
         async with database.begin() as transaction:
-            await transaction.execute(delete(OUTBOX).where(chosen))
+            await transaction.execute(_deletion(transaction.dialect.name), {"numbers": numbers})
+
+
+@cache
+def _deletion(dialect: str) -> Delete:
+    return delete(OUTBOX).where(among(dialect, OUTBOX.c.number, "numbers"))
 
 
 async def _wait(event: asyncio.Event, longest: timedelta) -> None:
@@ -188,7 +195,7 @@ async def _wait(event: asyncio.Event, longest: timedelta) -> None:
 
 
 def _packed(headers: Sequence[tuple[str, bytes]]) -> bytes:
-    return json.dumps([(name, content.decode()) for name, content in headers]).encode()
+    return to_json(headers)
 
 
 def _unpacked(packed: bytes) -> tuple[tuple[str, bytes], ...]:

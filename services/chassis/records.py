@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from schemas import cloudevents
@@ -119,4 +120,10 @@ class Envelope(Generic[C]):
 
 def outgoing(topic: Topic[C], payload: C, event_id: str, cause: Cause) -> Outgoing:
     """A payload as a CloudEvent in binary mode, in the trace it belongs to."""
-    return Envelope(topic, cause.service, cause.now).around(payload, event_id, cause.trace)
+    return _envelope(topic, cause.service, cause.now).around(payload, event_id, cause.trace)
+
+
+@lru_cache(maxsize=16)
+def _envelope(topic: Topic[C], service: str, now: datetime) -> Envelope[C]:
+    """Records that are written together are of one moment and of few topics."""
+    return Envelope(topic, service, now)

@@ -97,24 +97,27 @@ def _stored(insert: Any, table: Table, names: tuple[str, ...]) -> _Stored:  # an
     ]
 
 
-class _AsJson(TypeDecorator[list[str]]):
-    """Texts as a JSON array: what one parameter can hold of them on SQLite."""
+class _AsJson(TypeDecorator[list[Any]]):
+    """Texts or numbers as a JSON array: what one parameter can hold of them on SQLite."""
 
     impl = String
     cache_ok = True
 
-    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str:
+    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> str:
         """Into the statement."""
         del dialect
         return json.dumps(value)
 
 
-def among(dialect: str, column: ColumnElement[str], name: str) -> ColumnElement[bool]:
-    """Whether a column is one of many values: a list of any length, which is one parameter of that name."""
+def among(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Whether a column of texts or numbers is one of many: a list of any length, which is one parameter of that name.
+
+    Also for speed: where a list is written out, each length of it makes a statement of its own.
+    """
     if dialect == "sqlite":
         listed = func.json_each(bindparam(name, type_=_AsJson)).table_valued("value")
         return column.in_(select(listed.c.value))
-    return column == any_(bindparam(name, type_=postgresql.ARRAY(String)))
+    return column == any_(bindparam(name, type_=postgresql.ARRAY(column.type)))
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
@@ -160,6 +163,20 @@ def lock(connection: Connection, names: Iterable[str]) -> None:
 def skip_locked(statement: Select[Any]) -> Select[Any]:  # rows of any shape pass through
     """Passes over rows another worker holds. SQLite leaves the clause out: there is one writer at a time."""
     return statement.with_for_update(skip_locked=True)
+
+
+def next_numbers(connection: Connection, table: Table, count: int) -> Sequence[int]:
+    """Takes numbers of a table's autoincrementing key for rows that are then inserted, ascending.
+
+    On SQLite nobody else can insert until the transaction ends, and the rows themselves move the sequence on. There an
+    insert that returns its numbers in the order of its rows goes row by row.
+    """
+    if connection.dialect.name == "sqlite":
+        last = last_number(connection, table)
+        return range(last + 1, last + 1 + count)
+    column = next(iter(table.primary_key)).name
+    taken = text(f"SELECT nextval('{table.name}_{column}_seq') FROM generate_series(1, :count)")  # noqa: S608 ours
+    return sorted(connection.execute(taken, {"count": count}).scalars())
 
 
 def last_number(connection: Connection, table: Table) -> int:

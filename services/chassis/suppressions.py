@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Column, MetaData, Row, String, Table, select
+from sqlalchemy import Column, MetaData, Row, Select, String, Table, bindparam, select
 
 from services.chassis.sql import Transaction, Utc
-from services.chassis.sql_dialect import lock, upsert
+from services.chassis.sql_dialect import among, lock, upsert
 
 R = TypeVar("R", bound=str)
 
@@ -72,5 +73,12 @@ class Suppressions(Generic[R]):
         return found
 
     async def _rows(self, transaction: Transaction, tenant: str, about: Collection[str]) -> Sequence[Row[Any]]:
-        mine = self._table.c.tenant == tenant, self._table.c.about.in_(about)
-        return (await transaction.execute(select(self._table).where(*mine))).all()
+        statement = _about(transaction.dialect.name, self._table)
+        rows: Sequence[Row[Any]]
+        rows = (await transaction.execute(statement, {"tenant": tenant, "about": list(about)})).all()
+        return rows
+
+
+@cache
+def _about(dialect: str, table: Table) -> Select[Any]:  # its rows
+    return select(table).where(table.c.tenant == bindparam("tenant"), among(dialect, table.c.about, "about"))

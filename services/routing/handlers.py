@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -56,8 +56,9 @@ UNDECIDABLE: Final = timedelta(minutes=1)
 
 @dataclass(slots=True)
 class _Case:
-    """What a batch is decided by, and what has come of it so far."""
+    """What a batch is decided by, at one moment, and what has come of it so far."""
 
+    now: datetime
     deciding: Deciding
     standings: dict[AnswerKey, Standing]
     gathered: Gathered
@@ -101,8 +102,8 @@ class Routing:
             before = case.standings[_key(answer)]
             if before.answer == answer:  # else it has changed meanwhile, and was gathered for somebody else perhaps
                 rulebook = case.deciding.of(answer.tenant)
-                facts = case.gathered.facts_for(answer, before, rulebook, now)
-                self._take(case, before, fire(before, facts, rulebook, now), Cause("routing", now))
+                facts = case.gathered.facts_for(answer, before, rulebook, case.now)
+                self._take(case, before, fire(before, facts, rulebook, case.now), Cause("routing", case.now))
         return len(case.changed), await self._closed(transaction, case)
 
     async def on_deliveries(self, transaction: Transaction, batch: Batch[Delivery]) -> Sequence[Outgoing]:
@@ -144,8 +145,8 @@ class Routing:
         linked = await self._locked(transaction, concerned, people.lock_names(concerned) | deciding.lock_names)
         standings = await sql_standings.load(transaction, {_key(event) for event in events})
         await people.meet(filter(None, (one for s in standings.values() for one in (s.answer, s.comment))))
-        gathered = await gather(transaction, people, linked, deciding.active, self.clock.now())
-        return _Case(deciding, standings, gathered)
+        now = self.clock.now()
+        return _Case(now, deciding, standings, await gather(transaction, people, linked, deciding.active, now))
 
     def _decide(self, case: _Case, received: Received[Response]) -> None:
         """Decides about one event.
@@ -153,7 +154,7 @@ class Routing:
         Raises:
             Malformed: if nobody knows its tenant.
         """
-        event, now = received.payload, self.clock.now()
+        event, now = received.payload, case.now
         rulebook = case.deciding.of(event.tenant)
         before = case.standings[_key(event)]
         facts = case.gathered.facts_for(event, before, rulebook, now)

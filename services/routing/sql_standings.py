@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Row, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, or_, select, tuple_, update
 
 from schemas.decision import Action
 from schemas.response import Response
-from services.chassis.sql import Transaction
-from services.chassis.sql_dialect import upsert
+from services.chassis.sql import Transaction, Utc
+from services.chassis.sql_dialect import among, upsert
 from services.routing.contact_policy import Budget
 from services.routing.domain import Standing
 from services.routing.policy import KIND_OF
 from services.routing.tables import ANSWERS
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 AnswerKey = tuple[str, str]
 """Tenant and response id."""
@@ -75,11 +79,10 @@ async def load(transaction: Transaction, keys: Collection[AnswerKey]) -> dict[An
     found = {key: Standing(*key) for key in keys}
     if not found:
         return found
-    rows = await transaction.execute(
-        select(ANSWERS).where(tuple_(ANSWERS.c.tenant, ANSWERS.c.response_id).in_(list(found)))
-    )
-    for row in rows:
-        found[row.tenant, row.response_id] = _standing(row)
+    for tenant in {tenant for tenant, _ in found}:
+        named = {"tenant": tenant, "ids": [response_id for whose, response_id in found if whose == tenant]}
+        for row in await transaction.execute(_ids_among(transaction.dialect.name), named):
+            found[row.tenant, row.response_id] = _standing(row)
     return found
 
 
@@ -109,27 +112,18 @@ async def traces_of_people(
     transaction: Transaction, tenant: str, subjects: Collection[str], since: datetime
 ) -> list[Trace]:
     """What persons have answered, and every contact with them since a moment."""
-    newest = func.row_number().over(partition_by=ANSWERS.c.subject, order_by=ANSWERS.c.answered_at.desc())
-    ranked = (
-        select(*_TRACED, newest.label("place"))
-        .where(ANSWERS.c.tenant == tenant, ANSWERS.c.subject.in_(subjects))
-        .subquery()
-    )
-    columns = [ranked.c[name] for name in Trace.__slots__]
-    wanted = or_(
-        ranked.c.place <= MOST_REMEMBERED,
-        *(ranked.c[name] >= since for name in ("mail_at", "task_at", "survey_at")),
-    )
-    return [Trace(*row) for row in await transaction.execute(select(*columns).where(wanted))]
+    statement = _traces_of_people(transaction.dialect.name)
+    named = {"tenant": tenant, "subjects": list(subjects), "since": since}
+    return [Trace(*row) for row in await transaction.execute(statement, named)]
 
 
 async def traces_of_accounts(
     transaction: Transaction, tenant: str, accounts: Collection[str], since: datetime
 ) -> list[Trace]:
     """Every contact with people of these accounts since a moment."""
-    contacted = or_(ANSWERS.c.mail_at >= since, ANSWERS.c.task_at >= since, ANSWERS.c.survey_at >= since)
-    statement = select(*_TRACED).where(ANSWERS.c.tenant == tenant, ANSWERS.c.account.in_(accounts), contacted)
-    return [Trace(*row) for row in await transaction.execute(statement)]
+    statement = _traces_of_accounts(transaction.dialect.name)
+    named = {"tenant": tenant, "accounts": list(accounts), "since": since}
+    return [Trace(*row) for row in await transaction.execute(statement, named)]
 
 
 async def spent(
@@ -150,6 +144,33 @@ def _of(budget: Budget, since: datetime) -> list[ColumnElement[bool]]:
     if budget.channel:
         concerned.append(ANSWERS.c.channel == budget.channel)
     return concerned
+
+
+# Statements that every batch needs: to build one anew takes longer than to execute it.
+
+
+@cache
+def _ids_among(dialect: str) -> Select[Any]:  # rows of ANSWERS
+    return select(ANSWERS).where(ANSWERS.c.tenant == bindparam("tenant"), among(dialect, ANSWERS.c.response_id, "ids"))
+
+
+@cache
+def _traces_of_people(dialect: str) -> Select[Any]:  # rows of `Trace`
+    newest = func.row_number().over(partition_by=ANSWERS.c.subject, order_by=ANSWERS.c.answered_at.desc())
+    theirs = ANSWERS.c.tenant == bindparam("tenant"), among(dialect, ANSWERS.c.subject, "subjects")
+    ranked = select(*_TRACED, newest.label("place")).where(*theirs).subquery()
+    wanted = or_(ranked.c.place <= MOST_REMEMBERED, _contacted_since(ranked.c))
+    return select(*[ranked.c[name] for name in Trace.__slots__]).where(wanted)
+
+
+@cache
+def _traces_of_accounts(dialect: str) -> Select[Any]:  # rows of `Trace`
+    theirs = ANSWERS.c.tenant == bindparam("tenant"), among(dialect, ANSWERS.c.account, "accounts")
+    return select(*_TRACED).where(*theirs, _contacted_since(ANSWERS.c))
+
+
+def _contacted_since(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[bool]:  # of ANSWERS
+    return or_(*(columns[name] >= bindparam("since", type_=Utc) for name in ("mail_at", "task_at", "survey_at")))
 
 
 def trace_of(standing: Standing) -> Trace:

@@ -107,15 +107,13 @@ def belongings_of(connection: Connection, tenant: str, subjects: Collection[str]
 
 def people(connection: Connection, tenant: str, subjects: Collection[str]) -> dict[str, frozenset[str]]:
     """For each subject all that are the same person, itself among them."""
-    columns = select(LINKS.c.identifier, LINKS.c.person).where(LINKS.c.tenant == tenant)
-    mine = connection.execute(columns.where(LINKS.c.identifier.in_(subjects)))
-    persons = {row.identifier: row.person for row in mine}
+    person_of = persons(connection, tenant, subjects)
     members = defaultdict(set)
-    theirs = columns.where(LINKS.c.person.in_(set(persons.values())))
-    for row in connection.execute(theirs) if persons else ():
+    theirs = {"tenant": tenant, "among": list(set(person_of.values()))}
+    for row in connection.execute(_members_among(connection.dialect.name), theirs) if person_of else ():
         members[row.person].add(row.identifier)
     return {
-        subject: frozenset({subject} | (members[persons[subject]] if subject in persons else set()))
+        subject: frozenset({subject} | (members[person_of[subject]] if subject in person_of else set()))
         for subject in subjects
     }
 
@@ -183,9 +181,14 @@ def _persons_among(dialect: str) -> Select[tuple[str, str]]:
 
 
 @cache
-def _customers_among(dialect: str) -> Select[tuple[str, str]]:
+def _members_among(dialect: str) -> Select[tuple[str, str]]:
     theirs = LINKS.c.tenant == bindparam("tenant"), among(dialect, LINKS.c.person, "among")
-    return select(LINKS.c.identifier, LINKS.c.person).where(*theirs, LINKS.c.kind == "customer")
+    return select(LINKS.c.identifier, LINKS.c.person).where(*theirs)
+
+
+@cache
+def _customers_among(dialect: str) -> Select[tuple[str, str]]:
+    return _members_among(dialect).where(LINKS.c.kind == "customer")
 
 
 def _portions(items: Sequence[V]) -> Iterable[Sequence[V]]:
