@@ -275,17 +275,18 @@ def _decided(standing: Standing, wanted: Wanted, facts: Facts, rulebook: Ruleboo
     )
     message, outreach = _message(standing, wanted, facts), _outreach(standing, wanted, now)
     notices = _notices(standing, wanted, now)
-    after = _after(standing, wanted, message, outreach, now)
-    after = replace(after, told=(*after.told, *(one.rule for one in notices if one.rule not in after.told)))
-    told = tuple(one.rule for one in notices if one.rule != after.rule)
-    decision = _decision(after, wanted, rulebook, now).model_copy(update={"notices": told})
-    return Decided(after, decision, message, outreach, notices)
+    after = _after(standing, wanted, (message, outreach, notices), now)
+    return Decided(after, _decision(after, wanted, notices, rulebook, now), message, outreach, notices)
 
 
 def _after(
-    standing: Standing, wanted: Wanted, message: Message | None, outreach: OutreachRequest | None, now: datetime
+    standing: Standing,
+    wanted: Wanted,
+    led_to: tuple[Message | None, OutreachRequest | None, tuple[Notice, ...]],
+    now: datetime,
 ) -> Standing:
     """The standing once its commands are out: what is desired, and since when it is a contact."""
+    message, outreach, notices = led_to
     mail, mail_at = standing.mail, standing.mail_at
     if message:
         mail = cast("Action", message.command)
@@ -304,10 +305,13 @@ def _after(
         task_at=task_at,
         task_closed=closed,
         survey_at=standing.survey_at or (now if asked else None),
+        told=(*standing.told, *(one.rule for one in notices if one.rule not in standing.told)),
     )
 
 
-def _decision(standing: Standing, wanted: Wanted, rulebook: Rulebook, now: datetime) -> Decision:
+def _decision(
+    standing: Standing, wanted: Wanted, notices: tuple[Notice, ...], rulebook: Rulebook, now: datetime
+) -> Decision:
     answer = standing.answer
     assert answer is not None  # decided on
     return Decision(
@@ -324,6 +328,7 @@ def _decision(standing: Standing, wanted: Wanted, rulebook: Rulebook, now: datet
         reason=wanted.reason,
         until=wanted.until,
         detail=wanted.detail,
+        notices=tuple(one.rule for one in notices if one.rule != standing.rule),
         channel=answer.channel,
         subject=answer.subject,
         account=standing.account,

@@ -17,6 +17,9 @@ BLOCK: Final = re.compile(r"\bblocks\.([A-Za-z_][A-Za-z0-9_]*)")
 _WHERE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]+)")
 _UNDEFINED: Final = "Undefined variable or function"
 
+FAILS: Final = (TypeError, ValueError, RuntimeError, ArithmeticError)
+"""What the library raises where something does not fit."""
+
 Variables = Mapping[str, Any]  # of every type that CEL has
 
 
@@ -71,7 +74,7 @@ class Condition:
             answer = self.program.execute(situation)
         except KeyError as error:
             raise Unanswerable(f"{error.args[0]}: not there") from error
-        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        except FAILS as error:
             reason = str(error).partition(". ")[0]
             flawed = isinstance(error, TypeError) or reason.startswith(_UNDEFINED)
             raise Unanswerable(reason, flawed=flawed) from error
@@ -82,8 +85,8 @@ class Condition:
     def holds(self, situation: cel.Context) -> bool:
         """Whether it holds; what cannot be answered does not hold."""
         try:
-            return self.of(situation)
-        except Unanswerable:
+            return self.program.execute(situation) is True
+        except (KeyError, *FAILS):
             return False
 
     def verdict(self, variables: Variables) -> str:

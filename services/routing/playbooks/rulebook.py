@@ -79,7 +79,7 @@ class Rulebook:
         left = self._left is not None and self._left.holds(situation)
         notices: list[Rule] = []
         for rule, condition in self._rules:
-            if not rule.holds_on(today) or not condition.holds(situation):
+            if not condition.holds(situation) or not rule.holds_on(today):
                 continue
             if rule.then == "continue":
                 notices.append(rule)
