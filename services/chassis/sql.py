@@ -35,6 +35,8 @@ CHECKPOINT_PAGES: Final = 4_000
 # where a thread of its own does it meanwhile: of 16,000 pages at once a commit would take a third of a second
 CHECKPOINT_PAGES_AT_LAST: Final = 64_000
 CHECKPOINT_EVERY_S: Final = 2.0
+# a plan that was made while a table was empty reads all of it for ever; to compile one takes longer than ours run
+ON_POSTGRESQL: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 READ_ONLY: Final = "nps_read_only"
 NOT_NOW: Final = ("08", "40", "53", "55P03", "57P")
 """SQLSTATE: no connection, rolled back to let another go on, out of something, locked, shutting down or starting."""
@@ -205,7 +207,13 @@ async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Dat
         thread = _Thread(beside)
     else:
         engine = create_async_engine(
-            url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True, hide_parameters=True
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_SIZE,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+            hide_parameters=True,
+            connect_args={"server_settings": ON_POSTGRESQL},
         )
     try:
         yield Database(engine, thread)

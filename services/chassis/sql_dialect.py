@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
     Dialect,
+    Insert,
     Select,
     String,
     Table,
@@ -30,47 +31,41 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]  # column values of any type
+Collision = Literal["error", "ignore", "replace"]
 _HowStored = list[tuple[str, Callable[[Any], Any] | None]]
-_Stored = tuple[str, _HowStored]
-
-# both databases bound the number of parameters of a statement; 32,766 on SQLite is the lower bound
-PARAMETERS: Final = 30_000
 
 
-def _chunks(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
-    size = max(1, PARAMETERS // len(rows[0]))
-    return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-def _insert(connection: Connection, table: Table) -> Any:  # the two dialects' inserts share no typed ancestor
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def insert_all(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts many rows, which all name the same columns."""
+    _write(connection, table, rows, "error")
 
 
 def insert_or_ignore(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
     """Inserts the rows that do not collide with any there; returns how many were new."""
-    if not rows:
-        return 0
-    added = 0
-    for chunk in _chunks(rows):
-        result = connection.execute(_insert(connection, table).values(chunk).on_conflict_do_nothing())
-        added += result.rowcount
-    return added
+    return _write(connection, table, rows, "ignore")
 
 
-def insert_all(connection: Connection, table: Table, rows: Sequence[Row], *, ignore: bool = False) -> None:
-    """Inserts many rows; those that collide are an error, or ignored. One statement for all takes ten times as long.
+def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts rows, or replaces all columns of those whose primary key is there; of rows with one key the last."""
+    key = [column.name for column in table.primary_key]
+    last = {tuple([row[name] for name in key]): row for row in rows}
+    _write(connection, table, list(last.values()), "replace")
+
+
+def _write(connection: Connection, table: Table, rows: Sequence[Row], collision: Collision) -> int:
+    """One statement whatever the number of rows: to compile one for each number takes ten times as long.
 
     On SQLite the driver is called with the values as they are stored: SQLAlchemy would take longer over each row than
-    SQLite.
+    SQLite. PostgreSQL is given a list for each column: it takes longer to be told of a row than to write it.
     """
     if not rows:
-        return
-    if connection.dialect.name != "sqlite":
-        insert = postgresql.insert(table)
-        connection.execute(insert.on_conflict_do_nothing() if ignore else insert, rows)
-        return
-    statement, stored = _stored_by(table, tuple(rows[0]), ignore)
-    connection.exec_driver_sql(statement, _as_stored(rows, stored))
+        return 0
+    names = tuple(rows[0])
+    if connection.dialect.name == "sqlite":
+        statement, stored = _on_sqlite(table, names, collision)
+        return connection.exec_driver_sql(statement, _as_stored(rows, stored)).rowcount
+    columns = {name: [row[name] for row in rows] for name in names}
+    return connection.execute(_on_postgresql(table, names, collision), columns).rowcount
 
 
 def _as_stored(rows: Sequence[Row], stored: _HowStored) -> list[tuple[Any, ...]]:  # values of any type
@@ -82,19 +77,33 @@ def _as_stored(rows: Sequence[Row], stored: _HowStored) -> list[tuple[Any, ...]]
 
 
 @cache
-def _stored_by(table: Table, names: tuple[str, ...], ignore: bool) -> _Stored:  # noqa: FBT001 a key of the cache
-    insert = sqlite.insert(table)
-    return _stored(insert.on_conflict_do_nothing() if ignore else insert, table, names)
-
-
-def _stored(insert: Any, table: Table, names: tuple[str, ...]) -> _Stored:  # an insert of SQLite's dialect
+def _on_sqlite(table: Table, names: tuple[str, ...], collision: Collision) -> tuple[str, _HowStored]:
     """The statement as SQLite takes it, and how each of its values becomes what is stored."""
     dialect = sqlite.dialect()
-    compiled = insert.compile(dialect=dialect, column_keys=list(names))
+    compiled = _colliding(sqlite.insert(table), names, collision).compile(dialect=dialect, column_keys=list(names))
     assert compiled.positiontup is not None  # SQLite's parameters have no names
     return str(compiled), [
         (name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup
     ]
+
+
+@cache
+def _on_postgresql(table: Table, names: tuple[str, ...], collision: Collision) -> Insert:
+    lists = [bindparam(name, type_=postgresql.ARRAY(table.c[name].type)) for name in names]
+    rows = func.unnest(*lists).table_valued(*names).render_derived()
+    insert = postgresql.insert(table).from_select(names, select(*[rows.c[name] for name in names]))
+    made: Insert = _colliding(insert, names, collision)
+    return made
+
+
+def _colliding(insert: Any, names: Iterable[str], collision: Collision) -> Any:  # an insert of either dialect
+    key = [column.name for column in insert.table.primary_key]
+    replaced = {name: insert.excluded[name] for name in names if name not in key}
+    if collision == "error":
+        return insert
+    if collision == "ignore" or not replaced:
+        return insert.on_conflict_do_nothing()
+    return insert.on_conflict_do_update(index_elements=key, set_=replaced)
 
 
 class _AsJson(TypeDecorator[list[Any]]):
@@ -118,34 +127,6 @@ def among(dialect: str, column: ColumnElement[Any], name: str) -> ColumnElement[
         listed = func.json_each(bindparam(name, type_=_AsJson)).table_valued("value")
         return column.in_(select(listed.c.value))
     return column == any_(bindparam(name, type_=postgresql.ARRAY(column.type)))
-
-
-def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Inserts rows, or replaces all columns of those whose primary key is there. All rows name the same columns.
-
-    As with `insert_all`: one statement for many rows is compiled anew for each number of them.
-    """
-    if not rows:
-        return
-    names = tuple(rows[0])
-    if connection.dialect.name != "sqlite":
-        connection.execute(_replacing(postgresql.insert(table), table, names), rows)
-        return
-    statement, stored = _replaced_by(table, names)
-    connection.exec_driver_sql(statement, _as_stored(rows, stored))
-
-
-def _replacing(insert: Any, table: Table, names: tuple[str, ...]) -> Any:  # an insert of either dialect
-    key = [column.name for column in table.primary_key]
-    replaced = {name: insert.excluded[name] for name in names if name not in key}
-    if not replaced:
-        return insert.on_conflict_do_nothing()
-    return insert.on_conflict_do_update(index_elements=key, set_=replaced)
-
-
-@cache
-def _replaced_by(table: Table, names: tuple[str, ...]) -> _Stored:
-    return _stored(_replacing(sqlite.insert(table), table, names), table, names)
 
 
 def lock(connection: Connection, names: Iterable[str]) -> None:

@@ -9,17 +9,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Select, bindparam, delete, select, union_all, update
 
 from services.chassis.keyring.identity import Identified, Links, values_of
 from services.chassis.keyring.tables import BELONGINGS, ERASED, KEYS, LINKS
 from services.chassis.sql_dialect import among, insert_all, insert_or_ignore, lock
-
-LOOKED_UP_AT_ONCE: Final = 5_000
-
-V = TypeVar("V")
 
 Owner = tuple[str, str]
 """A tenant, and whose key it is."""
@@ -71,7 +67,7 @@ def link(connection: Connection, tenant: str, identities: Iterable[Identified]) 
         {"tenant": tenant, "identifier": value, "kind": kind, "person": links.person_of[value]}
         for value, kind in links.added.items()
     ]
-    insert_all(connection, LINKS, added, ignore=True)
+    insert_or_ignore(connection, LINKS, added)
 
 
 def stored(connection: Connection, owners: Sequence[Owner]) -> Stored:
@@ -94,7 +90,7 @@ def add(connection: Connection, keys: Iterable[Wrapped], belonging: Mapping[Owne
 def note_belongings(connection: Connection, belongings: Iterable[tuple[str, str, str]]) -> None:
     """What belongs to whom: tenant, subject, owner."""
     rows = [dict(zip(("tenant", "subject", "owner"), one, strict=True)) for one in belongings]
-    insert_all(connection, BELONGINGS, rows, ignore=True)
+    insert_or_ignore(connection, BELONGINGS, rows)
 
 
 def belongings_of(connection: Connection, tenant: str, subjects: Collection[str]) -> set[str]:
@@ -126,11 +122,11 @@ def persons(connection: Connection, tenant: str, subjects: Collection[str]) -> d
 
 def destroy(connection: Connection, tenant: str, owners: Collection[str], now: datetime) -> None:
     """Deletes keys and marks their owners as erased, also those who have none."""
-    for some in _portions(sorted(owners)):
-        mine = (KEYS.c.tenant == tenant) & KEYS.c.owner.in_(some)
-        kids = {row.owner: row.kid for row in connection.execute(select(KEYS).where(mine))}
-        mark(connection, tenant, {owner: kids.get(owner) for owner in some}, now)
-        connection.execute(delete(KEYS).where(mine))
+    dialect, theirs = connection.dialect.name, {"tenant": tenant, "among": sorted(owners)}
+    kids = {row.owner: row.kid for row in connection.execute(_keys_among(dialect), theirs)}
+    mark(connection, tenant, {owner: kids.get(owner) for owner in sorted(owners)}, now)
+    mine = KEYS.c.tenant == bindparam("tenant"), among(dialect, KEYS.c.owner, "among")
+    connection.execute(delete(KEYS).where(*mine), theirs)
 
 
 def mark(connection: Connection, tenant: str, kids: Mapping[str, str | None], now: datetime) -> int:
@@ -141,11 +137,9 @@ def mark(connection: Connection, tenant: str, kids: Mapping[str, str | None], no
 
 def look_up(connection: Connection, kids: Sequence[str]) -> LookedUp:
     """Keys by their ids, and which ids are erased."""
-    found, erased = [], set()
-    for some in _portions(kids):
-        found += [Wrapped(*row) for row in connection.execute(_KEYS.where(KEYS.c.kid.in_(some)))]
-        erased |= set(connection.execute(select(ERASED.c.kid).where(ERASED.c.kid.in_(some))).scalars())
-    return LookedUp(found, erased)
+    dialect, these = connection.dialect.name, {"among": list(kids)}
+    found = [Wrapped(*row) for row in connection.execute(_keys_with(dialect), these)]
+    return LookedUp(found, {row.kid for row in connection.execute(_erased_with(dialect), these)})
 
 
 def _links(connection: Connection, tenant: str, values: Collection[str]) -> Links:
@@ -175,6 +169,16 @@ def _erased_among(dialect: str) -> Select[tuple[str]]:
 
 
 @cache
+def _keys_with(dialect: str) -> Select[Any]:  # rows of `Wrapped`
+    return _KEYS.where(among(dialect, KEYS.c.kid, "among"))
+
+
+@cache
+def _erased_with(dialect: str) -> Select[tuple[str]]:
+    return select(ERASED.c.kid).where(among(dialect, ERASED.c.kid, "among"))
+
+
+@cache
 def _persons_among(dialect: str) -> Select[tuple[str, str]]:
     mine = LINKS.c.tenant == bindparam("tenant"), among(dialect, LINKS.c.identifier, "among")
     return select(LINKS.c.identifier, LINKS.c.person).where(*mine)
@@ -189,7 +193,3 @@ def _members_among(dialect: str) -> Select[tuple[str, str]]:
 @cache
 def _customers_among(dialect: str) -> Select[tuple[str, str]]:
     return _members_among(dialect).where(LINKS.c.kind == "customer")
-
-
-def _portions(items: Sequence[V]) -> Iterable[Sequence[V]]:
-    return (items[start : start + LOOKED_UP_AT_ONCE] for start in range(0, len(items), LOOKED_UP_AT_ONCE))

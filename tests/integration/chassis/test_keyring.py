@@ -21,7 +21,6 @@ from schemas.sealed import Sealed
 from services.chassis.failures import Halt, Transient
 from services.chassis.keyring import Claim, Erased, Identified, Identity, Key, Keyring
 from services.chassis.keyring.ring import REMEMBERED_FOR, REMEMBERED_KEYS, open_keyring, parse_master_key
-from services.chassis.keyring.sql_keyring import LOOKED_UP_AT_ONCE
 from services.chassis.keyring.tables import KEYS
 from services.chassis.migrating import migrate
 from services.chassis.settings import SealedSettings
@@ -31,6 +30,7 @@ from tests.support.clocks import ManualClock
 
 MASTER = bytes(range(32))
 TENANT = "default"
+PARAMETERS = 32_767  # the most of both databases
 
 
 @pytest.fixture
@@ -103,9 +103,9 @@ async def test_who_is_admitted_in_many_places_at_once_has_one_key(ring: Keyring,
 
 
 async def test_more_people_than_a_statement_takes_are_admitted(ring: Keyring) -> None:
-    claims = [Claim(TENANT, f"response:{number}") for number in range(LOOKED_UP_AT_ONCE + 100)]
+    claims = [Claim(TENANT, f"response:{number}") for number in range(PARAMETERS + 1)]
     keys = await ring.admit(claims)
-    assert len({key.kid for key in keys.values() if isinstance(key, Key)}) == LOOKED_UP_AT_ONCE + 100
+    assert len({key.kid for key in keys.values() if isinstance(key, Key)}) == PARAMETERS + 1
 
 
 async def test_secrets_of_tenants_differ_and_never_change(ring: Keyring, elsewhere: Keyring) -> None:
