@@ -1,8 +1,9 @@
-"""Consuming: a batch of one partition at a time, positions moved with the effect, no record lost or in the way.
+"""Consuming: a batch of one topic at a time, positions moved with the effect, no record lost or in the way.
 
-A record that cannot be read is a dead letter at once. What follows other failures, `lane.py` decides. Kafka's committed
-offset is kept up to date for tools that show lag, and as evidence: a position below it means that our database was lost
-or restored, and the service stops (`nps recover`).
+What has come of all partitions goes together; where that fails, each goes by itself, and then a record at a time. One
+that cannot be read is a dead letter at once. What follows other failures, `lane.py` decides. Kafka's committed offset
+is kept up to date for tools that show lag, and as evidence: a position below it means that our database was lost or
+restored, and the service stops (`nps recover`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
@@ -40,19 +41,25 @@ POLL_MS: Final = 200
 _log = logger("consumer")
 
 
+class Span(NamedTuple):
+    """A part of one partition, from position `start` up to but not including `end`."""
+
+    partition: int
+    start: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """Records of one partition, from position `start` up to but not including `end`.
+    """Records of one topic, those of a partition in their order.
 
-    Moving the position from `start` to `end` is part of the effect, also when there are no records in between. What
-    only the effect finds out to be unreadable goes to `refuse`, before the position moves.
+    Moving the position of each partition from start to end is part of the effect, also when there are no records in
+    between. What only the effect finds out to be unreadable goes to `refuse`, before the positions move.
     """
 
     topic: str
-    partition: int
+    spans: tuple[Span, ...]
     records: tuple[Received[T], ...]
-    start: int
-    end: int
     refuse: Callable[[Raw, Malformed], Awaitable[None]]
 
 
@@ -138,9 +145,11 @@ class Consumer(Generic[T]):
         except UnicodeDecodeError:
             await self._past_undecodable()
             return
-        for partition, records in fetched.items():
-            if self._assignments.settled and partition in self._lanes:
-                await self._feed(partition, records)
+        for partitions in self._together(fetched):
+            if len(partitions) == 1 or not await self._fed_together({one: fetched[one] for one in partitions}):
+                for partition in partitions:
+                    if self._assignments.settled and partition in self._lanes:
+                        await self._feed(partition, fetched[partition])
         if self._standing.is_due():
             await self._standing.tell(self._where())
             self._tell_metrics()
@@ -188,14 +197,50 @@ class Consumer(Generic[T]):
                 lane.paused_until = None
                 self._consumer.resume(partition)
 
+    def _together(self, partitions: Iterable[TopicPartition]) -> Iterable[Sequence[TopicPartition]]:
+        """Partitions of one topic go together, but for those whose last batch failed."""
+        groups: dict[str | TopicPartition, list[TopicPartition]] = {}
+        for partition in partitions:
+            lane = self._lanes.get(partition)
+            groups.setdefault(partition if lane and lane.one_at_a_time else partition.topic, []).append(partition)
+        return groups.values()
+
+    async def _fed_together(self, fetched: Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]) -> bool:
+        """Feeds several partitions at once; whether there is nothing left to do for each of them.
+
+        Raises:
+            Halt: if going on would lose or invent records.
+        """
+        if not self._assignments.settled or not self._lanes.keys() >= fetched.keys():
+            return False
+        waiting = {partition: self._waiting(partition, records) for partition, records in fetched.items()}
+        try:
+            await self._attempt(waiting)
+        except Fenced:
+            self._assignments.again()
+        except Transient as error:
+            for partition, raws in waiting.items():
+                if raws and self._assignments.settled:
+                    await self._failed(partition, self._lanes[partition], raws, error)
+        except Halt:
+            raise
+        except Exception as error:  # noqa: BLE001 whose fault it is shows when each goes by itself
+            _log.info("batch.apart", topic=next(iter(waiting)).topic, error=type(error).__name__)
+            return False
+        return True
+
+    def _waiting(self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Raw]:
+        """Records from the position on; none where nothing is read any more."""
+        lane, topic = self._lanes[partition], self._kafka.short(partition.topic)
+        return [Raw.of(record, topic) for record in records if record.offset >= lane.position and not lane.broken]
+
     async def _feed(self, partition: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]) -> None:
         lane = self._lanes[partition]
-        topic = self._kafka.short(partition.topic)
-        waiting = [Raw.of(record, topic) for record in records if record.offset >= lane.position]
+        waiting = self._waiting(partition, records)
         while waiting and not lane.broken:
             taken = 1 if lane.one_at_a_time else len(waiting)
             try:
-                await self._attempt(partition, lane, waiting[:taken])
+                await self._attempt({partition: waiting[:taken]})
             except Fenced:
                 self._assignments.again()
                 return
@@ -207,8 +252,32 @@ class Consumer(Generic[T]):
                     return
             waiting = [raw for raw in waiting if raw.offset >= lane.position]
 
-    async def _attempt(self, partition: TopicPartition, lane: Lane, raws: Sequence[Raw]) -> None:
+    async def _attempt(self, portions: Mapping[TopicPartition, Sequence[Raw]]) -> None:
+        """Processes what there is of one topic, all or nothing."""
         started = time.perf_counter()
+        records: list[Received[T]] = []
+        ends: dict[TopicPartition, int] = {}
+        for partition, raws in portions.items():
+            decoded, ends[partition] = await self._decoded(partition, self._lanes[partition], raws)
+            records += decoded
+        numbered = {partition.partition: partition for partition in portions}
+
+        async def refuse(raw: Raw, error: Malformed) -> None:
+            partition = numbered[raw.partition]
+            await self._refuse(partition, self._lanes[partition], raw, error)
+
+        topic = self._kafka.short(next(iter(portions)).topic)
+        spans = tuple(Span(one.partition, self._lanes[one].position, end) for one, end in ends.items())
+        await self._process(Batch(topic, spans, tuple(records), refuse))
+        for partition, end in ends.items():
+            self._advanced(partition, self._lanes[partition], end)
+        self._metrics.count("nps_records_total", len(records), group=self._group, topic=topic, outcome="done")
+        self._metrics.observe("nps_batch_seconds", time.perf_counter() - started, group=self._group)
+
+    async def _decoded(
+        self, partition: TopicPartition, lane: Lane, raws: Sequence[Raw]
+    ) -> tuple[list[Received[T]], int]:
+        """What the records of a partition say, and the position after those that were looked at."""
         records: list[Received[T]] = []
         end = lane.position
         for raw in raws:
@@ -220,15 +289,7 @@ class Consumer(Generic[T]):
             end = raw.offset + 1
             if lane.broken:
                 break
-
-        async def refuse(raw: Raw, error: Malformed) -> None:
-            await self._refuse(partition, lane, raw, error)
-
-        topic, number = self._name(partition)
-        await self._process(Batch(topic, number, tuple(records), lane.position, end, refuse))
-        self._advanced(partition, lane, end)
-        self._metrics.count("nps_records_total", len(records), group=self._group, topic=topic, outcome="done")
-        self._metrics.observe("nps_batch_seconds", time.perf_counter() - started, group=self._group)
+        return records, end
 
     async def _failed(self, partition: TopicPartition, lane: Lane, raws: Sequence[Raw], error: Exception) -> None:
         """Waits, or buries the one record that fails alone.
@@ -366,7 +427,8 @@ class Consumer(Generic[T]):
         async def refuse(_raw: Raw, _error: Malformed) -> None:
             raise AssertionError("a batch without records refuses none")
 
-        return Batch(*self._name(partition), (), start, end, refuse)
+        topic, number = self._name(partition)
+        return Batch(topic, (Span(number, start, end),), (), refuse)
 
     def _where(self) -> dict[TopicPartition, int]:
         return {partition: lane.position for partition, lane in self._lanes.items()}

@@ -31,8 +31,9 @@ METADATA_MS: Final = 5_000
 LINGER_MS: Final = 2
 # of one partition in one request; aiokafka sends no second before the first is acknowledged
 BATCH_BYTES: Final = 1_000_000
-# an empty fetch holds up whatever is assigned next, and readers are often assigned anew
-READER_WAIT_MS: Final = 100
+# while a fetch waits for partitions where nothing comes, aiokafka sends no other: it holds up those where much does,
+# and whatever a reader is assigned next
+FETCH_WAIT_MS: Final = 50
 START_ENDS_WITHIN_S: Final = 5.0
 CONSUMER_PARTITION_BYTES: Final = 1024 * 1024
 READER_PARTITION_BYTES: Final = 1024 * 1024
@@ -108,6 +109,7 @@ class Kafka:
             enable_auto_commit=False,
             auto_offset_reset=reset,
             max_poll_records=max_poll_records,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=partition_bytes,
             fetch_max_bytes=FETCH_BYTES,
         )
@@ -137,7 +139,7 @@ class Kafka:
             auto_offset_reset=reset,
             max_poll_records=max_poll_records,
             metadata_max_age_ms=METADATA_MS,
-            fetch_max_wait_ms=READER_WAIT_MS,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=partition_bytes,
         )
 

@@ -23,7 +23,7 @@ from services.chassis.settings import ServiceSettings
 from services.chassis.web import server_for
 
 VERSION: Final = version("nps-loop")
-COLLECT_AFTER: Final = (100_000, 20, 100)
+COLLECT_AFTER: Final = (10_000, 50, 100)
 TURN_S: Final = 0.001
 DRAINED_WITHIN: Final = timedelta(seconds=20)
 WAIT_FOR_KAFKA: Final = timedelta(seconds=1)

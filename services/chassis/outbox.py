@@ -16,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pydantic_core import to_json
-from sqlalchemy import Delete, Row, and_, delete, func, or_, select
+from sqlalchemy import Connection, Delete, Row, and_, delete, func, or_, select
 
 from services.chassis.failures import Fenced, Transient
 from services.chassis.leases import Lease
@@ -177,9 +177,11 @@ class Sweeper:
 
 
 async def _delete(database: Database, numbers: Sequence[int]) -> None:
+    def work(connection: Connection) -> None:
+        connection.execute(_deletion(connection.dialect.name), {"numbers": numbers})
+
     if numbers:
-        async with database.begin() as transaction:
-            await transaction.execute(_deletion(transaction.dialect.name), {"numbers": numbers})
+        await database.in_one_go(work)
 
 
 @cache

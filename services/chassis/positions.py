@@ -6,6 +6,7 @@ A position moves by compare-and-set: whoever finds another than he left has been
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
@@ -13,6 +14,9 @@ from services.chassis.failures import Fenced
 from services.chassis.sql import Database, Transaction
 from services.chassis.sql_dialect import insert_or_ignore
 from services.chassis.tables import POSITIONS
+
+if TYPE_CHECKING:
+    from services.chassis.consuming import Batch
 
 Partition = tuple[str, int]
 """Topic and number."""
@@ -50,6 +54,15 @@ class Positions:
                 )
             )
             return {(topic, number): offset for topic, number, offset in rows}
+
+    async def advance_all(self, transaction: Transaction, batch: Batch[Any]) -> None:  # of whatever it carries
+        """Moves every partition of a batch in the transaction that writes its effects.
+
+        Raises:
+            Fenced: if one of them is not at its start any more.
+        """
+        for span in sorted(batch.spans):
+            await self.advance(transaction, (batch.topic, span.partition), span.start, span.end)
 
     async def advance(self, transaction: Transaction, partition: Partition, start: int, end: int) -> None:
         """Moves from `start` to `end` in the transaction that writes the effects.

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
+from services.chassis import sqlite_driver
 from services.chassis.failures import Transient
 
 BUSY_TIMEOUT_MS: Final = 10_000
@@ -200,7 +201,9 @@ async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Dat
     """
     thread = None
     if url.startswith("sqlite"):
-        engine = create_async_engine(url, pool_size=POOL_SIZE, hide_parameters=True)
+        engine = create_async_engine(
+            url, pool_size=POOL_SIZE, hide_parameters=True, connect_args={"async_creator_fn": sqlite_driver.connect}
+        )
         _prepare_sqlite(engine.sync_engine, CHECKPOINT_PAGES, durable=durable)
         beside = create_engine(url.replace("+aiosqlite", ""), pool_size=2, hide_parameters=True)
         _prepare_sqlite(beside, CHECKPOINT_PAGES_AT_LAST, durable=durable)

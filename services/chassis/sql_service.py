@@ -70,7 +70,7 @@ class SqlService:
 
 
 class _Effects(Generic[T]):
-    """Position, effects and outbox of one batch in one transaction."""
+    """Positions, effects and outbox of one batch in one transaction."""
 
     def __init__(self, service: SqlService, positions: Positions, handle: Handler[T]) -> None:
         self._service = service
@@ -80,7 +80,7 @@ class _Effects(Generic[T]):
     async def __call__(self, batch: Batch[T]) -> None:
         service = self._service
         async with service.database.begin() as transaction:
-            await self._positions.advance(transaction, (batch.topic, batch.partition), batch.start, batch.end)
+            await self._positions.advance_all(transaction, batch)
             records = await self._handle(transaction, batch) if batch.records else ()
             rows = await service.outbox.add(transaction, records)
         await publish_own(service.database, service.frame.publisher, rows)

@@ -113,4 +113,4 @@ def _batch(topic: str, records: Sequence[Received[T]]) -> Batch[T]:
     async def refuse(_raw: Raw, error: Malformed) -> None:
         raise error  # what could be read once can be read again
 
-    return Batch(topic, 0, tuple(records), 0, 0, refuse)
+    return Batch(topic, (), tuple(records), refuse)

@@ -58,9 +58,10 @@ class Inbound:
             if isinstance(result, Malformed):
                 await batch.refuse(record.raw, result)
         async with self.database.begin() as transaction:
-            await self.positions.advance(transaction, (batch.topic, batch.partition), batch.start, batch.end)
-        start, _ = self._taken.get((batch.topic, batch.partition), (batch.start, batch.end))
-        self._taken[batch.topic, batch.partition] = start, batch.end
+            await self.positions.advance_all(transaction, batch)
+        for span in batch.spans:
+            start, _ = self._taken.get((batch.topic, span.partition), (span.start, span.end))
+            self._taken[batch.topic, span.partition] = start, span.end
 
     async def delete_taken(self, stop: asyncio.Event) -> None:
         """Deletes raw records that are in, on topics of our own making: they hold personal data in clear.

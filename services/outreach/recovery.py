@@ -132,4 +132,4 @@ def _batch(topic: str, records: Sequence[Received[Any]]) -> Batch[Any]:  # paylo
     async def refuse(raw: Raw, error: Malformed) -> None:
         _log.warning("record.refused", topic=raw.topic, offset=raw.offset, reason=str(error))
 
-    return Batch(topic, 0, tuple(records), 0, 0, refuse)
+    return Batch(topic, (), tuple(records), refuse)

@@ -155,7 +155,7 @@ async def _replay_word(
         raise error  # what could be read once can be read again
 
     async for batch in replay.batches(topic):
-        await hear(transaction, Batch(topic.name, 0, tuple(batch), 0, 0, refuse))
+        await hear(transaction, Batch(topic.name, (), tuple(batch), refuse))
 
 
 def _with_mail(standing: Standing, message: Message) -> Standing:

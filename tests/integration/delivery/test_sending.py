@@ -64,7 +64,7 @@ class Desk:
         async def refuse(_raw: Raw, error: Malformed) -> None:
             raise error
 
-        batch = Batch("topic", 0, tuple(Received(raw, one) for one in payloads), 0, len(payloads), refuse)
+        batch = Batch("topic", (), tuple(Received(raw, one) for one in payloads), refuse)
 
         async def change(transaction: Transaction) -> tuple[None, Sequence[Outgoing]]:
             return None, await handler(transaction, batch)
