@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -210,9 +211,10 @@ class Watching:
 
     def tell(self, done: int, of: int) -> None:
         """Called as records are read: the first third of them to look through, the rest to decide about."""
-        sizes = [one.memory_info().rss / MIB for one in self._me.children() if "spawn_main" in " ".join(one.cmdline())]
-        if sizes:
-            self.seen.append((done / of, max(sizes)))
+        with suppress(psutil.NoSuchProcess):  # one that has just ended
+            workers = [one for one in self._me.children() if "spawn_main" in " ".join(one.cmdline())]
+            if workers:
+                self.seen.append((done / of, max(one.memory_info().rss / MIB for one in workers)))
 
     def at(self, share: float) -> float:
         """The largest worker's memory at a share of the deciding."""

@@ -15,6 +15,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
 
+from schemas.topic import partition_of
 from services.chassis.assignments import Assignments
 from services.chassis.clock import SystemClock
 from services.chassis.consuming import Batch, Consumer, Subscription
@@ -32,7 +33,9 @@ from services.chassis.standing import Standing
 from services.chassis.topic_admin import Wanted, wanted_dead_letters
 from tests.support.topics import eventually, reading
 
-WORDS = Wanted("words", 1, {"cleanup.policy": "delete"})
+KEYS = {
+    number: next(key for key in map(b"%d".__mod__, range(100)) if partition_of(key, 4) == number) for number in range(4)
+}
 CRC = 17  # where a record batch has its checksum, of everything after it
 _TABLES = MetaData()
 SEEN = Table("seen", _TABLES, Column("id", Integer, primary_key=True), Column("word", String(50)))
@@ -58,17 +61,15 @@ class World:
         words = [record.payload for record in batch.records]
         self.calls.append(words)
         async with self.database.begin() as transaction:
-            await self.positions.advance(transaction, (batch.topic, batch.partition), batch.start, batch.end)
+            await self.positions.advance_all(transaction, batch)
             for word in words:
                 self.fails(word)
                 await transaction.execute(SEEN.insert().values(word=word))
 
-    async def publish(self, *words: str | None) -> None:
+    async def publish(self, *words: str | None, key: bytes = b"k") -> None:
         await self.frame.publisher.publish(
             [
-                Outgoing(
-                    "words", b"k", b"k", None if word is None else json.dumps(word).encode(), (("h", b"\xff\x00"),)
-                )
+                Outgoing("words", key, key, None if word is None else json.dumps(word).encode(), (("h", b"\xff\x00"),))
                 for word in words
             ]
         )
@@ -106,8 +107,21 @@ def _decode(raw: Raw) -> str:
 
 @pytest.fixture
 async def world(settings: ServiceSettings) -> AsyncIterator[World]:
+    async with _world(settings, 1) as made:
+        yield made
+
+
+@pytest.fixture
+async def wide(settings: ServiceSettings) -> AsyncIterator[World]:
+    """A world whose words come in four partitions."""
+    async with _world(settings, 4) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _world(settings: ServiceSettings, partitions: int) -> AsyncIterator[World]:
     clock = SystemClock()
-    topics = [WORDS, wanted_dead_letters("words")]
+    topics = [Wanted("words", partitions, {"cleanup.policy": "delete"}), wanted_dead_letters("words")]
     async with (
         open_frame("words", settings, clock, Metrics(CHASSIS_METRICS), topics) as frame,
         open_database(sqlite_url(settings.state_dir, "words")) as database,
@@ -237,6 +251,55 @@ async def test_a_record_that_alone_fails_three_times_becomes_a_dead_letter(world
         await until_stored(world, "one", "three")
         assert await world.dead(1) == ["see the stack trace"]
     assert [call for call in world.calls if call == ["two"]] == [["two"]] * 3
+
+
+async def test_what_has_come_of_all_partitions_goes_together(wide: World) -> None:
+    for number, key in KEYS.items():
+        await wide.publish(f"{number}a", f"{number}b", key=key)
+    async with consuming(wide):
+        await _until_as_many(wide, 8)
+    words = await wide.stored()
+    assert sorted(words) == sorted(f"{number}{letter}" for number in KEYS for letter in "ab")
+    assert all(words.index(f"{number}a") < words.index(f"{number}b") for number in KEYS)
+    assert max(len({word[0] for word in call}) for call in wide.calls) > 1
+
+
+async def test_a_record_that_fails_holds_up_no_other_partition_and_none_is_stored_twice(wide: World) -> None:
+    def fails(word: str) -> None:
+        if word == "1a":
+            raise ZeroDivisionError
+
+    wide.fails = fails
+    for number, key in KEYS.items():
+        await wide.publish(f"{number}a", f"{number}b", key=key)
+    async with consuming(wide):
+        assert await wide.dead(1) == ["see the stack trace"]
+        await _until_as_many(wide, 7)
+    assert sorted(await wide.stored()) == ["0a", "0b", "1b", "2a", "2b", "3a", "3b"]
+
+
+async def test_what_is_away_is_waited_for_by_all_partitions(wide: World) -> None:
+    away = True
+
+    def fails(_word: str) -> None:
+        if away:
+            raise Transient("the dependency is away")
+
+    wide.fails = fails
+    for number, key in KEYS.items():
+        await wide.publish(f"{number}a", key=key)
+    async with consuming(wide):
+        await eventually(lambda: len(wide.frame.health._waiting) == len(KEYS))
+        assert await wide.stored() == []
+        away = False
+        await _until_as_many(wide, 4)
+    assert sorted(await wide.stored()) == ["0a", "1a", "2a", "3a"]
+
+
+async def _until_as_many(world: World, number: int) -> None:
+    async with asyncio.timeout(30):
+        while len(await world.stored()) < number:
+            await asyncio.sleep(0.02)
 
 
 async def test_on_our_own_topics_half_of_the_last_200_dead_stops_the_partition(world: World) -> None:

@@ -52,7 +52,7 @@ class World:
 
         async def store(batch: Batch[str]) -> None:
             async with self.database.begin() as transaction:
-                await positions.advance(transaction, (batch.topic, batch.partition), batch.start, batch.end)
+                await positions.advance_all(transaction, batch)
             self.stored += [(instance, record.payload) for record in batch.records]
 
         subscription = Subscription("reader", self.topics, _decode, trusted=isinstance(self.topics, tuple))
