@@ -6,9 +6,10 @@ outbox are committed together; the records are published straight after.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from schemas.topic import Topic
@@ -38,6 +39,8 @@ class SqlService:
     frame: Frame
     database: Database
     outbox: Outbox
+    publishing: set[asyncio.Task[bool]] = field(default_factory=set)
+    """What was committed last, on its way while the next batch is worked on."""
 
     def consumer(self, group: str, handlers: Mapping[Topic[Any], Handler[Any]]) -> Consumer[Any]:
         """A consumer of topics of ours: each batch goes to the handler of its topic, effects in one transaction."""
@@ -70,12 +73,13 @@ class SqlService:
 
 
 class _Effects(Generic[T]):
-    """Positions, effects and outbox of one batch in one transaction."""
+    """Positions, effects and outbox of one batch in one transaction; it is published while the next is worked on."""
 
     def __init__(self, service: SqlService, positions: Positions, handle: Handler[T]) -> None:
         self._service = service
         self._positions = positions
         self._handle = handle
+        self._before: asyncio.Task[bool] | None = None
 
     async def __call__(self, batch: Batch[T]) -> None:
         service = self._service
@@ -83,7 +87,12 @@ class _Effects(Generic[T]):
             await self._positions.advance_all(transaction, batch)
             records = await self._handle(transaction, batch) if batch.records else ()
             rows = await service.outbox.add(transaction, records)
-        await publish_own(service.database, service.frame.publisher, rows)
+        publishing = asyncio.create_task(publish_own(service.database, service.frame.publisher, rows))
+        service.publishing.add(publishing)
+        publishing.add_done_callback(service.publishing.discard)
+        before, self._before = self._before, publishing
+        if before:
+            await before
 
 
 def decoder(topics: Iterable[Topic[Any]]) -> Callable[[Raw], Any]:  # payloads differ by topic
@@ -149,4 +158,8 @@ async def open_sql_service(
     ):
         frame.health.add_probe("sql", database.probe)
         await check_not_restored(frame.kafka, database, database_id, [topic.name for topic in outline.writes])
-        yield SqlService(frame, database, Outbox(database_id, clock, outline.in_order))
+        service = SqlService(frame, database, Outbox(database_id, clock, outline.in_order))
+        try:
+            yield service
+        finally:
+            await asyncio.gather(*service.publishing)

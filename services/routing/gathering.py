@@ -106,10 +106,10 @@ class Gathered:
 
     def decided(self, before: Standing, after: Standing, policy: ContactPolicy, now: datetime) -> None:
         """Takes in a decision: whoever comes next in the batch meets its contacts, and the budgets it has used."""
-        old, new = trace_of(before), trace_of(after)
+        new = trace_of(after)
         for budget in policy.budgets:
             key = after.tenant, budget.name
-            change = uses(new, budget, policy, now) - uses(old, budget, policy, now)
+            change = uses(new, budget, policy, now) - uses(trace_of(before), budget, policy, now)
             self.spent[key] = self.spent.get(key, 0) + change
         self.note(new)
 
@@ -122,7 +122,6 @@ class Gathered:
         written = self.people.behind(comment.sealed).data.comment if comment else None
         who = answer.tenant, answer.subject or ""
         account = self.people.account_of(answer.sealed)
-        own = trace_of(standing)
         return Facts(
             person=person,
             history=self._history(answer, who),
@@ -130,7 +129,8 @@ class Gathered:
             said=self.said.get(who, frozenset()),
             contacts=self._contacts(answer, who, account),
             spent={
-                budget.name: self.spent.get((answer.tenant, budget.name), 0) - uses(own, budget, rulebook.policy, now)
+                budget.name: self.spent.get((answer.tenant, budget.name), 0)
+                - uses(trace_of(standing), budget, rulebook.policy, now)
                 for budget in rulebook.policy.budgets
             },
             drawn_as=f"{answer.tenant}/{min(self.linked[who])}" if who in self.linked else "",
