@@ -128,7 +128,7 @@ SHADOW_DECISIONS: Final = Topic(
     payload=ShadowDecision,
     key=_RESPONSE,
     writer="routing",
-    readers=frozenset({"console"}),
+    readers=frozenset({"monitor", "console"}),
     meaning="what a playbook on trial would have done about an answer",
     retention=timedelta(days=30),
 )
@@ -137,7 +137,7 @@ PLAYBOOKS: Final = Topic(
     payload=PlaybookChange,
     key=("tenant", "number"),
     writer="routing",
-    readers=frozenset({"console"}),
+    readers=frozenset({"monitor", "console"}),
     meaning="which playbook decides, each change of it, and every playbook as it was written",
     scaled=False,
     compacted=True,

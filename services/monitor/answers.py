@@ -1,4 +1,5 @@
-"""The newest answers and what became of each: decision, mail and task, joined by the answer's id.
+"""The newest answers and what became of each: decision, mail and task, joined by the answer's id; beside the decision
+stands what the playbook on trial would have decided.
 
 They come from topics of their own and in any order. What tells of an answer not read yet waits for it in a small
 place; the highest revision, number or version holds. All of it is bounded: the oldest makes room.
@@ -17,6 +18,7 @@ from schemas.contract import Band
 from schemas.decision import Action, Decision, Reason
 from schemas.delivery import Delivery, State
 from schemas.response import WHOLE, Metric, Op, Response
+from schemas.shadow_decision import ShadowDecision
 from schemas.tally import ALL
 from schemas.task import Task, TaskStatus
 
@@ -80,13 +82,42 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What routing decided last."""
+    """What routing decided last, and by which version of the playbook."""
 
     number: int
     outcome: str
     action: Action
     rule: str | None
     reason: Reason | None
+    version: str | None
+    notices: tuple[str, ...]
+    at: datetime
+
+    @classmethod
+    def of(cls, decision: Decision) -> Decided:
+        """Without whose answer it is about, and without the evidence."""
+        return cls(
+            number=decision.number,
+            outcome=decision.outcome,
+            action=decision.action,
+            rule=decision.rule,
+            reason=decision.reason,
+            version=decision.playbook_version,
+            notices=decision.notices,
+            at=decision.decided_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Shadowed:
+    """What a playbook on trial would have decided last; of the facts of the decision with the same number."""
+
+    number: int
+    outcome: str
+    action: Action
+    rule: str | None
+    version: str
+    differs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +149,7 @@ class Followed:
     changed: int = 0
     answer: Answer | None = None
     decided: Decided | None = None
+    shadowed: Shadowed | None = None
     mailed: Mailed | None = None
     tasked: Tasked | None = None
 
@@ -168,8 +200,18 @@ class Answers:
         followed = self._entry(decision.tenant, decision.response_id)
         if followed.decided and followed.decided.number >= decision.number:
             return False
-        followed.decided = Decided(decision.number, decision.outcome, decision.action, decision.rule, decision.reason)
+        followed.decided = Decided.of(decision)
         followed.changed = version
+        return True
+
+    def shadowed(self, shadow: ShadowDecision) -> bool:
+        """Takes over what would have been decided; returns whether that was news. What became of the answer stays."""
+        followed = self._entry(shadow.tenant, shadow.response_id)
+        if followed.shadowed and followed.shadowed.number >= shadow.number:
+            return False
+        followed.shadowed = Shadowed(
+            shadow.number, shadow.outcome, shadow.action, shadow.rule, shadow.playbook_version, shadow.differs
+        )
         return True
 
     def mailed(self, delivery: Delivery, version: int) -> bool:

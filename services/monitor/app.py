@@ -21,9 +21,9 @@ from services.chassis.web import ON_ERROR, guarded, ops_routes
 from services.monitor.following import Follower
 from services.monitor.live import Live
 from services.monitor.metrics import MONITOR_METRICS, AnyMetric
-from services.monitor.settings import MonitorSection, MonitorSettings
+from services.monitor.settings import MonitorSection, MonitorSettings, RoutingSection
 from services.monitor.watching import Watcher
-from services.monitor.web import Page, SecurityHeaders, Views, routes
+from services.monitor.web import Pages, SecurityHeaders, Views, routes
 
 SMALLEST_ZIPPED: Final = 1_000
 
@@ -36,9 +36,9 @@ async def monitor(settings: MonitorSettings, business: Business, clock: Clock) -
     follower = Follower(kafka, live, partitions=settings.partitions, health=health, metrics=metrics)
     watcher = Watcher(kafka, live, health, metrics)
     health.add_probe("kafka", watcher.probe)
-    views = Views(live, business.sections("monitor", MonitorSection))
+    views = Views(live, business.sections("monitor", MonitorSection), business.sections("routing", RoutingSection))
     web = Starlette(
-        routes=[*routes(Page(), views), *ops_routes(health, metrics, VERSION)],
+        routes=[*routes(Pages(), views), *ops_routes(health, metrics, VERSION)],
         middleware=[
             Middleware(SecurityHeaders),
             *guarded(settings),

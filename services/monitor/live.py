@@ -15,6 +15,8 @@ from uuid import uuid4
 
 from services.chassis.clock import Clock
 from services.monitor.pipeline import Pipeline
+from services.monitor.playbook import Written
+from services.monitor.playbook_snapshot import playbook_tree
 from services.monitor.snapshot import Choice, Tree, changes, is_answered, settled
 from services.monitor.view import View
 
@@ -66,6 +68,10 @@ class Live:
     def snapshot(self, choice: Choice) -> Tree:
         """Everything there is to see."""
         return changes(self._view, choice, self._clock.now())
+
+    def playbook(self, tenant: str, of_file: Written | None) -> Tree:
+        """The playbook that decides for a tenant, and what it leads to."""
+        return playbook_tree(self._view, tenant, of_file, self._clock.now())
 
     async def run(self) -> None:
         """Turns twice a second; ends all pages when cancelled."""

@@ -54,7 +54,7 @@ def changes(view: View, choice: Choice, now: datetime, since: int = 0) -> Tree:
         "version": view.version,
         "whole": not since,
         "complete": view.complete,
-        "now": _iso(now),
+        "now": iso(now),
         "choice": asked.choice._asdict(),
     }
     parts = [part for part in _PARTS if not since or view.version_of(choice.tenant, part) > since]
@@ -145,7 +145,7 @@ def _answers(asked: _Asked) -> Tree:
 def _answer(followed: Followed, answer: Answer) -> Tree:
     return {
         "id": followed.response_id,
-        "place": followed.place and [_iso(followed.place[0]), followed.place[1]],
+        "place": followed.place and [iso(followed.place[0]), followed.place[1]],
         "op": answer.op,
         "metric": answer.metric,
         "score": answer.score,
@@ -156,7 +156,7 @@ def _answer(followed: Followed, answer: Answer) -> Tree:
         "segments": answer.segments,
         "test": answer.test,
         "history": answer.history,
-        "at": _iso(answer.at),
+        "at": iso(answer.at),
         "steps": [step._asdict() for step in steps(followed)],
     }
 
@@ -175,7 +175,7 @@ def _tasks(asked: _Asked) -> Tree:
 
 
 def _task(task: OpenTask, now: datetime) -> Tree:
-    return {**asdict(task), "due_at": _iso(task.due_at), "overdue": task.due_at < now}
+    return {**asdict(task), "due_at": iso(task.due_at), "overdue": task.due_at < now}
 
 
 def _alerts(asked: _Asked) -> Tree:
@@ -183,7 +183,7 @@ def _alerts(asked: _Asked) -> Tree:
     newest_first = sorted(mine, key=lambda alert: alert.opened_at, reverse=True)
     return {
         "alerts": [
-            {"segment": alert.segment, "rule": alert.rule, "text": alert.text, "opened_at": _iso(alert.opened_at)}
+            {"segment": alert.segment, "rule": alert.rule, "text": alert.text, "opened_at": iso(alert.opened_at)}
             for alert in newest_first
         ]
     }
@@ -201,7 +201,7 @@ def _pipeline(asked: _Asked) -> Tree:
             "rebuilt": pipeline.rebuilt,
             "dead_letters": pipeline.dead_letters,
             "dead": pipeline.dead,
-            "latest": {"topic": latest.topic, "reason": latest.reason, "at": _iso(latest.at)} if latest else None,
+            "latest": {"topic": latest.topic, "reason": latest.reason, "at": iso(latest.at)} if latest else None,
             "left_out": asked.view.left_out(),
         }
     }
@@ -215,6 +215,11 @@ _PARTS: Final[Mapping[Part, Callable[[_Asked], Tree]]] = {
     "alerts": _alerts,
     "pipeline": _pipeline,
 }
+
+
+def iso(moment: datetime) -> str:
+    """A moment as JSON has it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _facts(asked: _Asked) -> Facts:
@@ -238,7 +243,3 @@ def _facts(asked: _Asked) -> Facts:
         dead_letters=pipeline.dead_letters,
         latest_letter=f"{latest.reason} ({latest.topic})" if latest else None,
     )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

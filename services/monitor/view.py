@@ -13,8 +13,10 @@ from typing import Final, Literal
 from schemas.alert import Alert
 from schemas.decision import Decision
 from schemas.delivery import Delivery
+from schemas.playbook_change import PlaybookChange
 from schemas.response import Response
 from schemas.score import Score
+from schemas.shadow_decision import ShadowDecision
 from schemas.tally import ALL, Tally
 from schemas.task import Task
 from schemas.topics import ALERTS, SCORES, TALLIES, TASKS
@@ -22,6 +24,7 @@ from services.monitor.answers import Answers
 from services.monitor.daily_bands import DailyBands
 from services.monitor.open_tasks import OpenTasks
 from services.monitor.pipeline import Pipeline
+from services.monitor.playbook_roles import PlaybookRoles
 from services.monitor.scores import Scores
 
 SERIES: Final = "all"
@@ -33,7 +36,7 @@ EVERYBODY: Final = ""
 SEGMENTS_WITH_DAYS: Final = 400
 ALERTS_KEPT: Final = 1_000
 
-Payload = Response | Tally | Score | Alert | Decision | Delivery | Task
+Payload = Response | Tally | Score | Alert | Decision | ShadowDecision | PlaybookChange | Delivery | Task
 
 Part = Literal["scores", "days", "answers", "tasks", "alerts", "pipeline"]
 
@@ -41,7 +44,8 @@ Part = Literal["scores", "days", "answers", "tasks", "alerts", "pipeline"]
 class View:
     """All tenants, as the topics tell of them.
 
-    `complete` once everything there was at the start has been read but for the days, which follow.
+    `complete` once everything there was at the start has been read but for the days, which follow. Playbooks are no part
+    with a version: their page asks anew.
     """
 
     def __init__(self) -> None:
@@ -52,6 +56,7 @@ class View:
         self.scores: Final = Scores()
         self.answers: Final = Answers()
         self.tasks: Final = OpenTasks()
+        self.playbooks: Final = PlaybookRoles()
         self.days: Final[dict[tuple[str, str], DailyBands]] = {}
         self.alerts: Final[dict[tuple[str, str], Alert]] = {}
         self._changed: dict[tuple[str, Part], int] = {}
@@ -124,11 +129,22 @@ class View:
 
     def left_out(self) -> Mapping[str, int]:
         """Records that found no room, by what they were; empty if none."""
-        found = {"scores": self.scores.left_out, "tasks": self.tasks.left_out, "segments": self._segments_left_out}
+        found = {
+            "scores": self.scores.left_out,
+            "tasks": self.tasks.left_out,
+            "segments": self._segments_left_out,
+            "playbooks": self.playbooks.left_out,
+        }
         return {what: number for what, number in found.items() if number}
 
     def _apply(self, payload: Payload, version: int) -> tuple[Part, ...]:
         match payload:
+            case ShadowDecision():
+                self.answers.shadowed(payload)
+                return ()
+            case PlaybookChange():
+                self.playbooks.put(payload)
+                return ()
             case Response():
                 changed = self.answers.arrived(payload, version)
             case Decision():

@@ -1,4 +1,4 @@
-"""HTTP of the monitor: the page and its files, the view as JSON, and its changes as server-sent events."""
+"""HTTP of the monitor: its pages and their files, the view as JSON, and its changes as server-sent events."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
@@ -23,11 +23,12 @@ from schemas.tally import ALL
 from services.chassis.logs import logger
 from services.chassis.problems import Problem
 from services.monitor.live import Live, as_json
+from services.monitor.playbook import Written, of_file
 from services.monitor.snapshot import Choice
 
 if TYPE_CHECKING:
     from services.chassis.business import Sections
-    from services.monitor.settings import MonitorSection
+    from services.monitor.settings import MonitorSection, RoutingSection
 
 SECURITY: Final[Mapping[str, str]] = {
     "Content-Security-Policy": (
@@ -41,6 +42,7 @@ SECURITY: Final[Mapping[str, str]] = {
 
 FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
 STATIC: Final = "/static/"
+PAGE: Final = ".html"
 BACK_AFTER_MS: Final = 2_000
 HEARTBEAT_S: Final = 15
 SLOW_AFTER_S: Final = 5.0
@@ -70,27 +72,45 @@ class SecurityHeaders:
         await self._app(scope, receive, sending)
 
 
-class Page:
-    """The page and its files, read once. Files lie under a folder named by what is in them, and so never change."""
+class Page(NamedTuple):
+    """A page and the tag of its content."""
+
+    content: bytes
+    tag: str
+
+
+class Pages:
+    """The pages and their files, read once. Files lie under a folder named by what is in them, and so never change."""
 
     def __init__(self) -> None:
         folder = files("services.monitor").joinpath("page")
         contents = {item.name: item.read_bytes() for item in folder.iterdir() if item.is_file()}
-        page = contents.pop("index.html")
+        pages = {name: contents.pop(name) for name in sorted(contents) if name.endswith(PAGE)}
         digest = hashlib.sha256()
         for name, content in sorted(contents.items()):
             digest.update(name.encode() + content)
         self._folder = digest.hexdigest()[:16]
-        self._page = page.replace(STATIC.encode(), f"{STATIC}{self._folder}/".encode())
-        self._tag = f'"{hashlib.sha256(self._page).hexdigest()[:16]}"'
+        self._pages = {name.removesuffix(PAGE): self._page(content) for name, content in pages.items()}
         self._files = contents
 
     async def index(self, request: Request) -> Response:
-        """The page itself; asked for again at each visit, sent if it differs."""
-        headers = {"Cache-Control": "no-cache", "ETag": self._tag}
-        if request.headers.get("if-none-match") == self._tag:
+        """The page that is live."""
+        return self._sent(self._pages["index"], request)
+
+    async def playbook(self, request: Request) -> Response:
+        """The page of the playbook."""
+        return self._sent(self._pages["playbook"], request)
+
+    def _page(self, content: bytes) -> Page:
+        content = content.replace(STATIC.encode(), f"{STATIC}{self._folder}/".encode())
+        return Page(content, f'"{hashlib.sha256(content).hexdigest()[:16]}"')
+
+    def _sent(self, page: Page, request: Request) -> Response:
+        """Asked for again at each visit, sent if it differs."""
+        headers = {"Cache-Control": "no-cache", "ETag": page.tag}
+        if request.headers.get("if-none-match") == page.tag:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return Response(self._page, headers=headers, media_type="text/html")
+        return Response(page.content, headers=headers, media_type="text/html")
 
     async def file(self, request: Request) -> Response:
         """One of its files."""
@@ -116,13 +136,20 @@ class Events(EventSourceResponse):
 class Views:
     """The view over HTTP."""
 
-    def __init__(self, live: Live, sections: Sections[MonitorSection]) -> None:
+    def __init__(self, live: Live, sections: Sections[MonitorSection], routing: Sections[RoutingSection]) -> None:
         self._live = live
         self._sections = sections
+        self._written = {pattern: of_file(section.playbook) for pattern, section in routing if section.playbook}
 
     async def view(self, request: Request) -> Response:
         """Everything there is to see of a tenant, as JSON."""
         content = as_json(self._live.snapshot(self._choice(request)))
+        return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+    async def playbook(self, request: Request) -> Response:
+        """The playbook of a tenant and what it leads to, as JSON."""
+        tenant = self._tenant(request)
+        content = as_json(self._live.playbook(tenant, self._of_file(tenant)))
         return Response(content, headers={"Cache-Control": "no-store"}, media_type="application/json")
 
     async def tenants(self, _request: Request) -> Response:
@@ -155,25 +182,35 @@ class Views:
 
     def _choice(self, request: Request) -> Choice:
         asked = request.query_params
-        first = next(iter(self._tenants()), {"tenant": "default"})
-        choice = Choice(
-            asked.get("tenant") or first["tenant"], asked.get("segment") or ALL, asked.get("window") or None
-        )
-        if not _TENANT.fullmatch(choice.tenant):
-            raise Malformed.of("tenant", "does not have the form of a tenant")
+        choice = Choice(self._tenant(request), asked.get("segment") or ALL, asked.get("window") or None)
         if len(choice.segment) > LONGEST_SEGMENT:
             raise Malformed.of("segment", f"longer than {LONGEST_SEGMENT} characters")
         if choice.window and not _WINDOW.fullmatch(choice.window):
             raise Malformed.of("window", "does not have the form of a window")
         return choice
 
+    def _tenant(self, request: Request) -> str:
+        """Whose view is asked for: where nobody is named, whoever has the newest answer."""
+        first = next(iter(self._tenants()), {"tenant": "default"})
+        tenant = request.query_params.get("tenant") or first["tenant"]
+        if not _TENANT.fullmatch(tenant):
+            raise Malformed.of("tenant", "does not have the form of a tenant")
+        return tenant
 
-def routes(page: Page, views: Views) -> list[BaseRoute]:
+    def _of_file(self, tenant: str) -> Written | None:
+        """The playbook that the business file has for a tenant."""
+        pattern = self._sections.pattern(tenant)
+        return self._written.get(pattern) if pattern else None
+
+
+def routes(pages: Pages, views: Views) -> list[BaseRoute]:
     """What the monitor answers."""
     return [
-        Route("/", page.index),
-        Route("/static/{folder}/{name}", page.file),
+        Route("/", pages.index),
+        Route("/playbook", pages.playbook),
+        Route("/static/{folder}/{name}", pages.file),
         Route("/v1/view", views.view),
+        Route("/v1/playbook", views.playbook),
         Route("/v1/tenants", views.tenants),
         Route("/events", views.events),
     ]

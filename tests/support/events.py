@@ -9,7 +9,9 @@ from schemas.contract import band_of
 from schemas.decision import Decision
 from schemas.delivery import Delivery
 from schemas.message import effect_id
+from schemas.playbook_change import PlaybookChange
 from schemas.score import Interval, Score, Window
+from schemas.shadow_decision import ShadowDecision
 from schemas.tally import Tally
 from schemas.task import Customer, Task
 from tests.support.answers import NOON
@@ -96,6 +98,37 @@ def decided(response_id: str, **given: Any) -> Decision:  # as above
         "decided_at": NOON,
     }
     return Decision(**(fields | given))
+
+
+def shadowed(response_id: str, **given: Any) -> ShadowDecision:  # as above
+    """What a playbook on trial would have done beside the first decision: the same, unless said otherwise."""
+    fields: Fields = {
+        "tenant": "default",
+        "response_id": response_id,
+        "number": 1,
+        "outcome": "action",
+        "action": "perk",
+        "rule": "thank-promoters",
+        "playbook": "summer",
+        "playbook_version": "v2",
+        "differs": False,
+        "decided_at": NOON,
+    }
+    return ShadowDecision(**(fields | given))
+
+
+def activated(content: str, **given: Any) -> PlaybookChange:  # as above
+    """A playbook in YAML that decides from now on, unless said otherwise."""
+    fields: Fields = {
+        "tenant": "default",
+        "number": 1,
+        "role": "active",
+        "version": 1,
+        "name": "spring",
+        "content": content,
+        "at": NOON,
+    }
+    return PlaybookChange(**(fields | given))
 
 
 def delivered(response_id: str, **given: Any) -> Delivery:  # as above

@@ -1,7 +1,8 @@
 // Keeps the page in step with the monitor: one stream of changes in, each section drawn when its part has changed.
 
-import { byId, element } from "./elements.js";
+import { byId } from "./elements.js";
 import { renderDays, repaint, startDays } from "./days.js";
+import { linkAcross, showTenants, startTheme, tellVersion } from "./frame.js";
 import { renderAlerts, renderAnswers, renderBecame, renderConnection, renderLine, renderTasks, startLoop } from "./loop.js";
 import { renderScore, renderWindows } from "./score.js";
 import { renderSegments, sortAnew, startChooser, startSegments } from "./segments.js";
@@ -38,7 +39,7 @@ function open() {
   stream?.close();
   resolved = Boolean(state.choice.tenant && state.choice.window);
   stream = new EventSource(`/events?${query()}`);
-  stream.addEventListener("tenants", (event) => takeTenants(JSON.parse(event.data).tenants));
+  stream.addEventListener("tenants", (event) => showTenants(JSON.parse(event.data).tenants, state.choice.tenant));
   stream.addEventListener("view", (event) => take(JSON.parse(event.data)));
   stream.addEventListener("open", () => connected(true));
   stream.addEventListener("error", () => {
@@ -100,16 +101,6 @@ function render(change) {
   if (document.activeElement !== byId("segment")) byId("segment").value = segmentTitle(state.choice.segment);
 }
 
-function takeTenants(tenants) {
-  const select = byId("tenant");
-  const known = JSON.stringify(tenants);
-  if (select.dataset.known !== known) {
-    select.dataset.known = known;
-    select.replaceChildren(...tenants.map(({ tenant, title }) => element("option", { value: tenant }, title)));
-  }
-  if (state.choice.tenant) select.value = state.choice.tenant;
-}
-
 function choose(choice) {
   Object.assign(state.choice, choice);
   remember();
@@ -125,32 +116,12 @@ function remember() {
   const search = query();
   history.replaceState(null, "", search ? `?${search}` : location.pathname);
   byId("tenant").value = state.choice.tenant;
-}
-
-function startTheme() {
-  byId("theme").addEventListener("click", () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    const chosen = dark ? "light" : "dark";
-    document.documentElement.dataset.theme = chosen;
-    try {
-      localStorage.setItem("theme", chosen);
-    } catch {
-      // storage is closed to us: it holds until the page is closed
-    }
-    repaint();
-  });
-}
-
-async function tellVersion() {
-  const { version } = await (await fetch("/version")).json();
-  byId("version").textContent = version;
+  if (state.choice.tenant) linkAcross(state.choice.tenant);
 }
 
 renderWindows(state, choose);
 renderScore(state);
-startTheme();
+startTheme(repaint);
 startDays(() => renderDays(state));
 startSegments(() => renderSegments(state, choose));
 startChooser(state, choose);

@@ -13,7 +13,7 @@ from httpx2 import ASGITransport, AsyncClient
 
 from schemas.contract import Contract
 from schemas.topic import Topic
-from schemas.topics import ALERTS, DECISIONS, DELIVERIES, RESPONSES, SCORES, TALLIES, TASKS
+from schemas.topics import RESPONSES
 from services.chassis.business import Business
 from services.chassis.frame import Frame, open_frame
 from services.chassis.lifecycle import Assembly
@@ -30,9 +30,7 @@ DEADLINE_S: Final = 30.0
 
 Tree = dict[str, Any]  # JSON of any shape
 
-_TOPIC_OF: Final[dict[type[Contract], Topic[Any]]] = {
-    topic.payload: topic for topic in (RESPONSES, TALLIES, SCORES, ALERTS, DECISIONS, DELIVERIES, TASKS)
-}
+_TOPIC_OF: Final[dict[type[Contract], Topic[Any]]] = {topic.payload: topic for topic in READS}
 
 
 @dataclass
