@@ -1,6 +1,6 @@
-"""The newest answers and what became of each: decision, mail and task, joined by the answer's id; beside the decision
-stands what the playbook on trial would have decided.
+"""The newest answers and what became of each: decision, mail and task, joined by the answer's id.
 
+Beside the decision stands what the playbook on trial would have decided.
 They come from topics of their own and in any order. What tells of an answer not read yet waits for it in a small
 place; the highest revision, number or version holds. All of it is bounded: the oldest makes room.
 """

@@ -1,5 +1,6 @@
-"""What the rules of a playbook did, and what the one on trial would have done: answers counted, each by its newest
-decision.
+"""What the rules of a playbook did, and what the one on trial would have done.
+
+Answers are counted, each by its newest decision.
 """
 
 from __future__ import annotations

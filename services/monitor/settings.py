@@ -1,5 +1,6 @@
-"""What the monitor needs to know: addresses from the environment, its section of the business file, and routing's
-playbook in it.
+"""What the monitor needs to know: addresses from the environment, and its section of the business file.
+
+Beside it stands the one thing of another service that is shown: routing's playbook.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ Part = Literal["scores", "days", "answers", "tasks", "alerts", "pipeline"]
 class View:
     """All tenants, as the topics tell of them.
 
-    `complete` once everything there was at the start has been read but for the days, which follow. Playbooks are no part
-    with a version: their page asks anew.
+    `complete` once everything there was at the start has been read but for the days, which follow. Playbooks have no
+    version here: their page asks again and again.
     """
 
     def __init__(self) -> None:
@@ -139,12 +139,6 @@ class View:
 
     def _apply(self, payload: Payload, version: int) -> tuple[Part, ...]:
         match payload:
-            case ShadowDecision():
-                self.answers.shadowed(payload)
-                return ()
-            case PlaybookChange():
-                self.playbooks.put(payload)
-                return ()
             case Response():
                 changed = self.answers.arrived(payload, version)
             case Decision():
@@ -160,7 +154,17 @@ class View:
                 return ("days",) if self._put_day(payload) else ()
             case Alert():
                 return ("alerts",) if self._put_alert(payload) else ()
+            case ShadowDecision() | PlaybookChange():
+                changed = self._put_playbook(payload)
         return ("answers",) if changed else ()
+
+    def _put_playbook(self, payload: ShadowDecision | PlaybookChange) -> bool:
+        """Takes over what is said about playbooks; nothing that has a version changes."""
+        if isinstance(payload, ShadowDecision):
+            self.answers.shadowed(payload)
+        else:
+            self.playbooks.put(payload)
+        return False
 
     def _put_score(self, score: Score, version: int) -> tuple[Part, ...]:
         """A calendar window is shown while its period lasts: closed ones only ever grow in number."""

@@ -117,7 +117,7 @@ def shadowed(response_id: str, **given: Any) -> ShadowDecision:  # as above
     return ShadowDecision(**(fields | given))
 
 
-def activated(content: str, **given: Any) -> PlaybookChange:  # as above
+def activated(content: str | None, **given: Any) -> PlaybookChange:  # as above
     """A playbook in YAML that decides from now on, unless said otherwise."""
     fields: Fields = {
         "tenant": "default",
