@@ -99,18 +99,25 @@ function redraw(id, shown, make) {
 
 function renderAbout(active, counted) {
   setText(byId("flow-title"), active ? `Playbook ${active.name}` : "No playbook");
-  redraw("about", [active?.version, active?.since, counted.by_active, counted.decided], () => about(active, counted));
-  const since = counted.since ? `, since ${exactly(new Date(counted.since))}` : "";
-  const newest = counted.answers === 1 ? "the newest answer" : `the newest ${number(counted.answers)} answers`;
-  setText(byId("counted"), counted.answers ? `Figures are of ${newest}${since}, each by its newest decision.` : "No answer has arrived yet.");
+  redraw("about", [active?.version, active?.since], () => about(active));
+  setText(byId("counted"), counted.answers ? `Figures are of ${scope(counted)}${share(active, counted)}.` : "No answer has arrived yet.");
 }
 
-function about(active, { by_active: by, decided }) {
+function about(active) {
   if (!active) return ["This tenant has none in the business file, and none was activated."];
-  const file = active.since == null;
-  const where = file ? "of the business file" : `active since ${exactly(new Date(active.since))}`;
-  const share = decided ? `, ${by === decided ? "all" : percent(by, decided)} of these decisions are its own` : "";
-  return [element("b", { class: "version" }, active.version), ` ${where}${share}`];
+  const version = element("b", { class: "version" }, active.version);
+  if (active.since) return [version, `, active since ${exactly(new Date(active.since))}`];
+  return active.version.startsWith("file-") ? [version, ", of the business file"] : ["Of the business file"];
+}
+
+function scope({ answers, since }) {
+  const newest = answers === 1 ? "the newest answer" : `the newest ${number(answers)} answers`;
+  return `${newest}, since ${exactly(new Date(since))}, each by its newest decision`;
+}
+
+function share(active, { by_active: by, decided }) {
+  if (!decided || !/^(v|file-)/.test(active?.version ?? "")) return "";
+  return `; ${active.version} made ${by === decided ? "all" : percent(by, decided)} of these`;
 }
 
 function renderRules(active) {
@@ -139,6 +146,7 @@ function changeRule(card, rule, largest) {
   }
   const [figure, bar, words] = numbers.children;
   setText(figure, number(total(rule)));
+  card.classList.toggle("idle", !total(rule));
   const parts = OUTCOMES.filter(([outcome]) => counts[outcome]);
   setText(words, parts.map(([outcome, word]) => `${number(counts[outcome])} ${word}`).join(", ") || "never of late");
   keyed(bar, parts, ([outcome]) => outcome, ([, , tone]) => element("i", { class: tone }), (part, [outcome]) => {
@@ -219,9 +227,9 @@ function renderTrial(shadow) {
 function trialSum({ decided, differing, rows }) {
   if (!decided) return "It has decided about none of these answers yet.";
   const shown = rows.reduce((sum, row) => sum + row.number, 0);
-  const rest = differing > shown ? ` The most frequent are shown; ${plural(differing - shown, "more answer")} differ.` : "";
-  const same = differing ? `${number(differing)} would come to something else (${percent(differing, decided)}).` : "All would come to the same.";
-  return `It decided about ${number(decided)} of these answers: ${same}${rest}`.replace("answers: All", "answers: all");
+  const rest = differing > shown ? ` The most frequent differences are shown; ${plural(differing - shown, "answer")} differ otherwise.` : "";
+  const sum = differing ? `${number(differing)} would come to something else (${percent(differing, decided)})` : "all would come to the same";
+  return `It decided about ${number(decided)} of these answers: ${sum}.${rest}`;
 }
 
 function difference({ from, to, number: answers, response_ids: ids }) {

@@ -45,6 +45,8 @@ export function startSimulation(seen) {
     const [file] = event.target.files;
     if (file) await show(file, seen());
   });
+  // a file that was written anew under its name is chosen anew
+  byId("file").addEventListener("click", (event) => (event.target.value = ""));
 }
 
 async function show(file, seen) {

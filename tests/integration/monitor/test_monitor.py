@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -34,12 +34,13 @@ from services.monitor.silence import FIRST_ANSWER
 from tests.integration.monitor.conftest import Tree, World, view, web_alone
 from tests.support.answers import answered
 from tests.support.clocks import ManualClock
-from tests.support.events import decided, delivered, scored, tallied, tasked
+from tests.support.events import activated, decided, delivered, scored, shadowed, tallied, tasked
 from tests.support.hosting import hosted
 from tests.support.serving import served
 
 TOKEN = "a-token-long-enough"
-FILES = [item.name for item in files("services.monitor").joinpath("page").iterdir() if item.name != "index.html"]
+PAGES = {"index.html": "/", "playbook.html": "/playbook"}
+FILES = [item.name for item in files("services.monitor").joinpath("page").iterdir() if item.name not in PAGES]
 
 
 def complete(tree: Tree) -> object:
@@ -300,46 +301,67 @@ async def test_pages_that_are_open_do_not_hold_up_the_end(world: World) -> None:
     assert first["whole"]
 
 
-async def test_the_page_is_strict_about_where_things_come_from(world: World) -> None:
+@pytest.mark.parametrize("path", PAGES.values())
+async def test_a_page_is_strict_about_where_things_come_from(world: World, path: str) -> None:
     async with web_alone(world.monitor()) as client:
-        page = await client.get("/")
+        page = await client.get(path)
         policy = page.headers["content-security-policy"]
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert page.headers["x-content-type-options"] == "nosniff"
         assert page.headers["referrer-policy"] == "no-referrer"
-        again = await client.get("/", headers={"If-None-Match": page.headers["etag"]})
+        again = await client.get(path, headers={"If-None-Match": page.headers["etag"]})
         assert again.status_code == 304
-        for path in ("/v1/view", "/nothing", "/livez"):
-            assert (await client.get(path)).headers["content-security-policy"] == policy
+        for other in ("/v1/view", "/v1/playbook", "/nothing", "/livez"):
+            assert (await client.get(other)).headers["content-security-policy"] == policy
 
 
-async def test_files_never_change_under_their_name_and_the_page_is_small(world: World) -> None:
+async def test_files_never_change_under_their_name_and_pages_are_small(world: World) -> None:
     async with web_alone(world.monitor()) as client:
-        page = (await client.get("/")).text
-        (folder,) = {part.split("/")[0] for part in page.split("/static/")[1:]}
-        sizes = [len(page)]
+        pages = [(await client.get(path)).text for path in PAGES.values()]
+        (folder,) = {part.split("/")[0] for page in pages for part in page.split("/static/")[1:]}
+        found = {}
         for name in FILES:
             file = await client.get(f"/static/{folder}/{name}")
             assert "immutable" in file.headers["cache-control"], name
-            sizes.append(len(file.content))
+            found[name] = file.text
         assert (await client.get("/static/0123456789abcdef/monitor.js")).status_code == 404
         assert (await client.get(f"/static/{folder}/..%2fapp.py")).status_code == 404
-    assert sum(sizes) < 150_000
+        assert (await client.get(f"/static/{folder}/playbook.html")).status_code == 404
+    for page in pages:
+        assert len(page) + sum(len(found[name].encode()) for name in _loaded(page, found)) < 150_000
+
+
+def _loaded(page: str, found: dict[str, str]) -> set[str]:
+    """The files that a page loads, and those that these load."""
+    loaded: set[str] = set()
+    texts = [page]
+    while texts:
+        text = texts.pop()
+        new = {name for name in found if f'/{name}"' in text} - loaded
+        loaded |= new
+        texts += [found[name] for name in new]
+    return loaded
 
 
 @pytest.mark.parametrize(
-    ("query", "field"),
-    [("tenant=No%20Tenant", "tenant"), ("window=../x", "window"), (f"segment={'x' * 131}", "segment")],
+    ("path", "query", "field"),
+    [
+        *(
+            (path, query, field)
+            for path in ("/v1/view", "/events")
+            for query, field in (("window=../x", "window"), (f"segment={'x' * 131}", "segment"))
+        ),
+        *((path, "tenant=No%20Tenant", "tenant") for path in ("/v1/view", "/events", "/v1/playbook")),
+    ],
 )
-async def test_a_question_that_means_nothing_is_told_the_field(world: World, query: str, field: str) -> None:
+async def test_a_question_that_means_nothing_is_told_the_field(world: World, path: str, query: str, field: str) -> None:
     async with web_alone(world.monitor()) as client:
-        for path in ("/v1/view", "/events"):
-            answer = await client.get(f"{path}?{query}")
-            assert answer.status_code == 422
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.json()["errors"][0]["field"] == field
+        answer = await client.get(f"{path}?{query}")
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["errors"][0]["field"] == field
 
 
 async def test_tenants_are_those_heard_of_and_those_of_the_business_file(world: World) -> None:
@@ -353,10 +375,49 @@ async def test_tenants_are_those_heard_of_and_those_of_the_business_file(world: 
 async def test_with_a_token_everything_but_what_machines_ask_needs_it(world: World) -> None:
     token: dict[str, Any] = {"access_token": SecretStr(TOKEN)}
     async with web_alone(world.monitor(**token)) as client:
-        for path in ("/", "/static/x/monitor.js", "/v1/view", "/v1/tenants", "/events"):
+        for path in ("/", "/playbook", "/static/x/monitor.js", "/v1/view", "/v1/playbook", "/v1/tenants", "/events"):
             assert (await client.get(path)).status_code == 401, path
         for path in ("/livez", "/metrics", "/version"):
             assert (await client.get(path)).status_code == 200, path
         assert (await client.get("/v1/view", headers={"Authorization": f"Bearer {TOKEN}"})).status_code == 200
         assert (await client.get(f"/?token={TOKEN}")).status_code == 200
         assert (await client.get("/v1/view")).status_code == 200  # the cookie remembers
+
+
+SPRING = "{name: spring, rules: [{name: thank-promoters, when: 'true', action: perk, template: perk}]}"
+
+
+async def _playbook(client: AsyncClient, satisfied: Callable[[Tree], object], query: str = "tenant=default") -> Tree:
+    async with asyncio.timeout(30):
+        while not satisfied(tree := (await client.get(f"/v1/playbook?{query}")).json()):
+            await asyncio.sleep(0.02)
+    return tree
+
+
+async def test_the_playbook_is_seen_with_what_it_led_to_and_what_a_trial_would_have(world: World) -> None:
+    await world.publish(answered(response_id="r"), decided("r", playbook_version="v1"), activated(SPRING))
+    async with hosted(world.monitor()) as client:
+        tree = await _playbook(client, lambda tree: tree["complete"] and tree["active"])
+        assert (tree["active"]["version"], tree["active"]["rules"][0]["counts"]) == ("v1", {"action": 1})
+        assert tree["shadow"] is None
+        await world.publish(
+            activated(SPRING, number=2, role="shadow", version=2),
+            shadowed("r", rule=None, action="none", outcome="suppressed", differs=True),
+        )
+        tree = await _playbook(client, lambda tree: tree["shadow"] and tree["shadow"]["decided"])
+    assert tree["shadow"]["rows"][0]["response_ids"] == ["r"]
+
+
+async def test_where_none_was_activated_the_playbook_of_the_business_file_is_seen(world: World) -> None:
+    async with web_alone(world.monitor()) as client:
+        active = (await client.get("/v1/playbook?tenant=default")).json()["active"]
+        nobody = (await client.get("/v1/playbook?tenant=nobody")).json()["active"]
+    assert (active["name"], active["version"], active["rules"][0]["name"]) == ("default", "business file", "call-back")
+    assert active["text"] is None
+    assert nobody is None
+
+
+async def test_whoever_asks_again_gets_the_playbook_as_it_stands(world: World) -> None:
+    async with web_alone(world.monitor()) as client:
+        answer = await client.get("/v1/playbook?tenant=default")
+    assert (answer.headers["cache-control"], answer.headers["content-type"]) == ("no-store", "application/json")

@@ -210,7 +210,7 @@ def test_what_was_decided_in_the_shadow_waits_for_its_answer_and_is_bounded(monk
         activated(SPRING, role="shadow", version=2),
         *(shadowed(name) for name in "abc"),
         *(decided(name) for name in "bc"),
-        *(answered(response_id=name) for name in "abc"),
+        *(answered(response_id=name) for name in "bca"),
     )
     assert told(view)["shadow"]["decided"] == 2
 
