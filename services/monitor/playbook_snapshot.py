@@ -60,7 +60,9 @@ def playbook_tree(view: View, tenant: str, of_file: Written | None, now: datetim
 
 
 def _active(view: View, tenant: str, of_file: Written | None, answers: list[Followed]) -> _Active | None:
-    """The playbook that was activated, else the business file's."""
+    """The playbook that was activated, else the business file's; none before it is known which."""
+    if not view.complete:
+        return None
     change = view.playbooks.active(tenant)
     if change:
         written = parsed(change.content or "")

@@ -45,7 +45,6 @@ class Refused extends Error {}
 const query = () => new URLSearchParams(state.tenant ? { tenant: state.tenant } : {});
 
 function take(seen) {
-  state.seen = seen;
   state.tenant = seen.tenant;
   history.replaceState(null, "", `?${query()}`);
   linkAcross(seen.tenant);
@@ -54,6 +53,8 @@ function take(seen) {
   connection(seen.kafka_away ? "away" : reading ? "waiting" : "live", words);
   const missing = seen.missing.length ? `Topics are missing: ${seen.missing.join(", ")}. The services make them when they start.` : "";
   notice(seen.kafka_away ? `${seen.kafka_away}. What is shown may be old.` : missing);
+  if (!seen.complete) return; // what was seen before stays, also while a monitor that was started anew still reads
+  state.seen = seen;
   render(seen);
 }
 
@@ -85,6 +86,7 @@ function render({ active, counted, suppressed, held, shadow }) {
   renderTerms(active);
   renderReasons(suppressed, held);
   redraw("policy", active?.policy ?? [], (lines) => lines.flatMap(policyLine));
+  byId("no-policy").hidden = Boolean(active?.policy.length);
   renderTrial(shadow);
 }
 
@@ -99,15 +101,16 @@ function redraw(id, shown, make) {
 
 function renderAbout(active, counted) {
   setText(byId("flow-title"), active ? `Playbook ${active.name}` : "No playbook");
-  redraw("about", [active?.version, active?.since], () => about(active));
+  redraw("about", [active?.version, active?.since, Boolean(active?.text)], () => about(active));
   setText(byId("counted"), counted.answers ? `Figures are of ${scope(counted)}${share(active, counted)}.` : "No answer has arrived yet.");
 }
 
 function about(active) {
   if (!active) return ["This tenant has none in the business file, and none was activated."];
   const version = element("b", { class: "version" }, active.version);
-  if (active.since) return [version, `, active since ${exactly(new Date(active.since))}`];
-  return active.version.startsWith("file-") ? [version, ", of the business file"] : ["Of the business file"];
+  const unread = active.text ? ". The monitor cannot read it: here it is as it was written." : "";
+  if (active.since) return [version, `, active since ${exactly(new Date(active.since))}${unread}`];
+  return active.version.startsWith("file-") ? [version, `, of the business file${unread}`] : [`Of the business file${unread}`];
 }
 
 function scope({ answers, since }) {
@@ -158,10 +161,11 @@ function ruleWords(rule) {
   const goesOn = rule.then === "continue" ? element("span", { class: "goes-on" }, "and goes on") : null;
   const priority = rule.priority ? element("small", {}, `priority ${rule.priority}`) : null;
   const does = element("p", { class: "does" }, element("span", { class: "arrow", "aria-hidden": "true" }, "→"), pill(rule.action));
-  does.append(...[goesOn, rule.details.length ? element("span", { class: "details" }, rule.details.join(" · ")) : null].filter(Boolean));
+  if (goesOn) does.append(goesOn);
+  if (rule.details.length) does.append(element("span", { class: "details" }, rule.details.join(" · ")));
   const always = rule.when.trim() === "true";
   const when = always ? element("p", { class: "when" }, "every answer") : element("code", { class: "when" }, rule.when);
-  return [element("h2", {}, rule.name, ...[priority].filter(Boolean)), when, does];
+  return [element("h2", {}, `${rule.name} `, priority), when, does];
 }
 
 function renderBesides(active, counted) {

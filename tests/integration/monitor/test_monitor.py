@@ -409,9 +409,9 @@ async def test_the_playbook_is_seen_with_what_it_led_to_and_what_a_trial_would_h
 
 
 async def test_where_none_was_activated_the_playbook_of_the_business_file_is_seen(world: World) -> None:
-    async with web_alone(world.monitor()) as client:
-        active = (await client.get("/v1/playbook?tenant=default")).json()["active"]
-        nobody = (await client.get("/v1/playbook?tenant=nobody")).json()["active"]
+    async with hosted(world.monitor()) as client:
+        active = (await _playbook(client, lambda tree: tree["complete"]))["active"]
+        nobody = (await _playbook(client, lambda tree: tree["complete"], "tenant=nobody"))["active"]
     assert (active["name"], active["version"], active["rules"][0]["name"]) == ("default", "business file", "call-back")
     assert active["text"] is None
     assert nobody is None

@@ -252,3 +252,10 @@ def test_conditions_come_with_their_blocks_and_keywords() -> None:
     active = told(seen(activated(SPRING)))["active"]
     assert active["blocks"] == [{"name": "glad", "when": 'answer.band == "promoter"'}]
     assert active["keywords"] == [{"name": "damage", "words": ["broken", "damag*"]}]
+
+
+def test_before_everything_is_read_nobody_says_which_playbook_decides() -> None:
+    view = seen(activated(SPRING))
+    view.complete = False
+    tree = told(view, of_file({"name": "default", "rules": []}))
+    assert (tree["complete"], tree["active"]) == (False, None)
