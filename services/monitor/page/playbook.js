@@ -7,6 +7,7 @@ import { startSimulation } from "./simulation.js";
 import { exactly, number, percent, plural, shellWord } from "./words.js";
 
 const EVERY_MS = 5_000;
+const SOON_MS = 500; // while the monitor reads
 const PATIENCE_MS = 4_000;
 const OUTCOMES = [
   ["action", "acted", "good"],
@@ -18,9 +19,11 @@ const OUTCOMES = [
   ["closed", "closed", "quiet"],
 ];
 
-const state = { tenant: new URLSearchParams(location.search).get("tenant"), seen: null, turn: 0 };
+const state = { tenant: new URLSearchParams(location.search).get("tenant"), seen: null, turn: 0, pace: SOON_MS };
+let timer = 0;
 
 async function ask() {
+  clearTimeout(timer);
   const turn = ++state.turn;
   try {
     const [seen, { tenants }] = await Promise.all([json(`/v1/playbook?${query()}`), json("/v1/tenants")]);
@@ -30,6 +33,8 @@ async function ask() {
   } catch (error) {
     if (turn === state.turn) away(error);
   }
+  // a page that nobody looks at asks again once it is looked at
+  if (turn === state.turn) timer = setTimeout(() => document.hidden || ask(), state.pace);
 }
 
 async function json(path) {
@@ -46,6 +51,7 @@ const query = () => new URLSearchParams(state.tenant ? { tenant: state.tenant } 
 
 function take(seen) {
   state.tenant = seen.tenant;
+  state.pace = seen.complete || seen.kafka_away ? EVERY_MS : SOON_MS;
   history.replaceState(null, "", `?${query()}`);
   linkAcross(seen.tenant);
   const reading = !seen.complete;
@@ -59,6 +65,7 @@ function take(seen) {
 }
 
 function away(error) {
+  state.pace = EVERY_MS;
   if (error instanceof Refused) {
     connection("away", "Refused");
     notice(error.message);
@@ -259,7 +266,6 @@ byId("tenant").addEventListener("change", (event) => {
   ask();
 });
 document.addEventListener("visibilitychange", () => document.hidden || ask());
-setInterval(() => document.hidden || ask(), EVERY_MS);
 ask().then(advise);
 advise();
 tellVersion();

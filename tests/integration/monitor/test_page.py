@@ -22,6 +22,9 @@ from tests.support.serving import served
 
 PATIENCE_MS = 15_000
 
+LOOKED_AT = "document.dispatchEvent(new Event('visibilitychange'))"
+"""A page that is looked at again asks at once."""
+
 SPRING = """
 name: spring
 keywords: {damage: [broken, damag*]}
@@ -206,7 +209,8 @@ async def deciding(world: World) -> AsyncIterator[str]:
     names = [f"r-{number}" for number in range(8)]
     await world.publish(activated(SPRING, number=1, version=3))
     await world.publish(activated(SPRING, number=2, role="shadow", version=4, name="summer"))
-    await world.publish(*(answered(response_id=name) for name in names))
+    came = {name: world.clock.now() - timedelta(minutes=len(names) - place) for place, name in enumerate(names)}
+    await world.publish(*(answered(response_id=name, received_at=at) for name, at in came.items()))
     await world.publish(*(decided(name, playbook_version="v3", notices=("tell-managers",)) for name in names[:5]))
     await world.publish(decided(names[5], outcome="suppressed", action="none", reason="opt_out"))
     await world.publish(
@@ -392,11 +396,13 @@ async def test_the_page_of_the_playbook_keeps_what_it_saw_while_the_monitor_is_a
             await expect(page.locator("#flow-title")).to_have_text("Playbook spring")
             await settled(page)
             await running.aclose()
+            await page.evaluate(LOOKED_AT)
             await expect(page.locator("#notice")).to_contain_text("The monitor does not answer")
             await expect(page.locator("#rules > li")).to_have_count(4)
             await world.publish(activated("rules: [", number=2, version=2, name="broken"))
             settings = world.settings.model_copy(update={"http_port": port})
             await running.enter_async_context(served(settings, world.monitor()))
+            await page.evaluate(LOOKED_AT)
             await expect(page.locator("#written")).to_have_text("rules: [")
             await expect(page.locator("#notice")).to_be_hidden()
             await settled(page)
