@@ -388,9 +388,11 @@ SPRING = "{name: spring, rules: [{name: thank-promoters, when: 'true', action: p
 
 
 async def _playbook(client: AsyncClient, satisfied: Callable[[Tree], object], query: str = "tenant=default") -> Tree:
+    tree: Tree = {}
     async with asyncio.timeout(30):
-        while not satisfied(tree := (await client.get(f"/v1/playbook?{query}")).json()):
+        while not tree or not satisfied(tree):
             await asyncio.sleep(0.02)
+            tree = (await client.get(f"/v1/playbook?{query}")).json()
     return tree
 
 
