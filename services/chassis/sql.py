@@ -134,11 +134,13 @@ class _Thread:
     """A connection to SQLite in a thread of its own: elsewhere each statement is four calls of one.
 
     Work that was begun is done to its end, whether or not somebody still waits for it. What it wrote goes from the log
-    into the file on another thread, so that no commit waits for that.
+    into the file on another thread, so that no commit waits for that. Each has an engine of its own, and so a
+    connection: SQLite forgets the pages it knows once another connection has written.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, checkpoints: Engine) -> None:
         self._engine = engine
+        self._engine_of_checkpoints = checkpoints
         self._executor = ThreadPoolExecutor(1, "sqlite")
         self._checkpoints = ThreadPoolExecutor(1, "sqlite-checkpoint")
         self._checkpointed_at = time.monotonic()
@@ -152,6 +154,7 @@ class _Thread:
         self._executor.shutdown()
         self._checkpoints.shutdown()
         self._engine.dispose()
+        self._engine_of_checkpoints.dispose()
 
     def _do(self, work: Callable[[Connection], V]) -> V:
         with self._engine.begin() as connection:
@@ -163,7 +166,7 @@ class _Thread:
 
     def _checkpoint(self) -> None:
         # where it fails a commit does it in the end, and says why it cannot
-        with suppress(sqlite3.Error), closing(self._engine.raw_connection()) as connection:
+        with suppress(sqlite3.Error), closing(self._engine_of_checkpoints.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
         self._checkpointed_at = time.monotonic()
 
@@ -202,12 +205,15 @@ async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Dat
     thread = None
     if url.startswith("sqlite"):
         engine = create_async_engine(
-            url, pool_size=POOL_SIZE, hide_parameters=True, connect_args={"async_creator_fn": sqlite_driver.connect}
+            url,
+            pool_size=POOL_SIZE,
+            pool_use_lifo=True,
+            hide_parameters=True,
+            connect_args={"async_creator_fn": sqlite_driver.connect},
         )
         _prepare_sqlite(engine.sync_engine, CHECKPOINT_PAGES, durable=durable)
-        beside = create_engine(url.replace("+aiosqlite", ""), pool_size=2, hide_parameters=True)
-        _prepare_sqlite(beside, CHECKPOINT_PAGES_AT_LAST, durable=durable)
-        thread = _Thread(beside)
+        beside = [_engine_of_thread(url, durable=durable) for _ in ("transactions", "checkpoints")]
+        thread = _Thread(*beside)
     else:
         engine = create_async_engine(
             url,
@@ -224,6 +230,12 @@ async def open_database(url: str, *, durable: bool = False) -> AsyncIterator[Dat
         if thread:
             thread.close()
         await engine.dispose()
+
+
+def _engine_of_thread(url: str, *, durable: bool) -> Engine:
+    engine = create_engine(url.replace("+aiosqlite", ""), pool_size=1, hide_parameters=True)
+    _prepare_sqlite(engine, CHECKPOINT_PAGES_AT_LAST, durable=durable)
+    return engine
 
 
 def _prepare_sqlite(engine: Engine, checkpoint_pages: int, *, durable: bool) -> None:

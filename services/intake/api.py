@@ -7,10 +7,11 @@ against the contract once, so that the error names the field the sender wrote.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
+from itertools import count
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import uuid4
 
@@ -125,6 +126,12 @@ _BATCH: Final = TypeAdapter(
 _NO_ENVELOPE: Final = cloudevents.Event(b"")
 
 
+def _unlike_all_others() -> Iterator[str]:
+    """Names for requests that bring none: no other process gives the same, and none that can be guessed."""
+    process = uuid4()
+    return (f"http|{process}|{number}" for number in count())
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """What the routes need."""
@@ -135,6 +142,7 @@ class Api:
     limit: RateLimit
     requests: SqlRequests
     conversations: SqlConversations
+    _names: Iterator[str] = field(default_factory=_unlike_all_others)
 
     async def submit(self, request: Request) -> Response:
         """Takes one answer in."""
@@ -218,7 +226,7 @@ class Api:
         now, trace, tenant = self.frame.clock.now(), request.headers.get(tracing.HEADER), sender.tenant
         key = request.headers.get("idempotency-key")
         if key is None:
-            return _response(await self._worked(work, Came(sender, now, f"http|{uuid4()}", trace)))
+            return _response(await self._worked(work, Came(sender, now, next(self._names), trace)))
         if not key.isprintable() or not 0 < len(key) <= LONGEST_KEY:
             raise Malformed.of("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable characters")
         fingerprint = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()

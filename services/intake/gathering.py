@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Final
@@ -29,7 +29,7 @@ FULL: Final = 250
 """Of arrivals that wait, so many do not wait for the group before them to be prepared."""
 
 LINGER_S: Final = 0.002
-"""Where several came at once others do a moment later: what a group costs is the same for one as for many."""
+"""Where several came at once as many do a moment later: they are waited for, though not for longer than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +53,16 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Queue:
-    """Who waits with how many arrivals, how many groups are being prepared, of how many requests the last one was."""
+    """Who waits with how many arrivals, how many groups are being prepared, of how many requests the last one was.
+
+    `enough` is set once as many requests wait as the last group had.
+    """
 
     waiting: deque[_Waiting] = field(default_factory=deque)
     arrivals: int = 0
     preparing: int = 0
     last: int = 0
+    enough: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -80,6 +84,8 @@ class GatheringDoor(Door):
         one = _Waiting(arrivals, now, asyncio.get_running_loop().create_future())
         self._queue.waiting.append(one)
         self._queue.arrivals += len(arrivals)
+        if len(self._queue.waiting) >= self._queue.last:
+            self._queue.enough.set()
         if self._queue.preparing < (2 if self._is_full() else 1):
             self._queue.preparing += 1
             self._start(self._prepare_all())
@@ -93,8 +99,7 @@ class GatheringDoor(Door):
     async def _prepare_all(self) -> None:
         try:
             while self._queue.waiting:
-                if self._queue.last > 1 and not self._is_full():
-                    await asyncio.sleep(LINGER_S)
+                await self._linger()
                 group = self._next()
                 self._queue.last = len(group)
                 if group:
@@ -102,6 +107,14 @@ class GatheringDoor(Door):
         finally:
             # at once, and not when the task is found done: somebody may come in between
             self._queue.preparing -= 1
+
+    async def _linger(self) -> None:
+        """Waits for as many requests as there were last time, but not for long."""
+        queue = self._queue
+        if len(queue.waiting) < queue.last and not self._is_full():
+            queue.enough.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(queue.enough.wait(), LINGER_S)
 
     def _is_full(self) -> bool:
         return self._queue.arrivals >= FULL
