@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -164,7 +164,8 @@ class ContactPolicy(Section):
         raise AssertionError("one of eight days has a time that is not quiet")
 
 
-def _turns(day: date, ends: time, tz: ZoneInfo) -> list[datetime]:
+@lru_cache(maxsize=10_000)
+def _turns(day: date, ends: time, tz: ZoneInfo) -> tuple[datetime, ...]:
     """The moments of a day at which quiet time may end: midnight and `ends`, also if they come twice; a changed clock.
 
     A clock that leaps over `ends` has it end with the leap, and one that is put back may be put to before it began.
@@ -176,7 +177,7 @@ def _turns(day: date, ends: time, tz: ZoneInfo) -> list[datetime]:
         minutes = range((last - first) // MINUTE)
         put = bisect_left(minutes, 1, key=lambda n: (first + n * MINUTE).astimezone(tz).utcoffset() != before)
         shown.append(first + put * MINUTE)
-    return sorted(shown)
+    return tuple(sorted(shown))
 
 
 def _at(day: date, clock: time, tz: ZoneInfo) -> datetime:

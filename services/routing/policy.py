@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from schemas.contract import Band
 from schemas.decision import Action, Reason
@@ -51,8 +51,7 @@ NOT_GOING: Final[frozenset[State]] = frozenset({"suppressed", "refused", "withdr
 PARTS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """A contact with a person or their account because of another answer."""
 
     response_id: str

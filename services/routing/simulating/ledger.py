@@ -149,7 +149,7 @@ class Ledger:
             []
             if not own
             else [
-                Contact(f"{answer:016x}", KINDS[kind], EPOCH + at * _US)
+                Contact(f"{answer:016x}", KINDS[kind], EPOCH + timedelta(microseconds=at))
                 for answer, kind, at in _CONTACT.iter_unpack(own)
                 if answer != whose.answer
             ]
@@ -162,7 +162,7 @@ class Ledger:
         for answer, kind, at in _CONTACT.iter_unpack(self._kept.of(whose.account or "")):
             name = f"{answer:016x}"
             if answer != whose.answer and name not in own:
-                yield Contact(name, KINDS[kind], EPOCH + at * _US, own=False)
+                yield Contact(name, KINDS[kind], EPOCH + timedelta(microseconds=at), own=False)
 
     def history(self, whose: Whose, answered_at: datetime, now: datetime) -> History:
         """What a person answered before, newest first, and whether somebody is at one of their tasks."""
@@ -179,7 +179,7 @@ class Ledger:
         is_open = any(now < done_at for answer, done_at in tasks.items() if answer != whose.answer)
         if not earlier and not is_open:
             return NO_HISTORY
-        return History([Earlier(score, EPOCH + at * _US) for at, score in earlier], is_open)
+        return History([Earlier(score, EPOCH + timedelta(microseconds=at)) for at, score in earlier], is_open)
 
 
 class _Contacts(Sequence[Contact]):

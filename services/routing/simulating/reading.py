@@ -55,7 +55,11 @@ class Wanted:
     @property
     def records(self) -> int:
         """How many records that are, those of other tenants among them."""
-        return sum(end - self.starts[number] for number, end in self.ends.items())
+        return self.records_in(self.ends)
+
+    def records_in(self, partitions: Iterable[int]) -> int:
+        """How many of them lie in some partitions."""
+        return sum(self.ends[number] - self.starts[number] for number in partitions)
 
     def share(self, number: int, of: int) -> list[int]:
         """The partitions that one of several workers looks through."""

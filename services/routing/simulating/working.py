@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gc
 import signal
 import traceback
 from collections.abc import Callable, Mapping
@@ -19,7 +20,6 @@ from services.chassis.clock import SystemClock
 from services.chassis.failures import Halt, Transient
 from services.chassis.kafka import Kafka
 from services.chassis.keyring import Keyring, open_keyring
-from services.chassis.lifecycle import tune_interpreter
 from services.chassis.sql import open_database
 from services.chassis.sql_service import database_url
 from services.routing.app import OUTLINE
@@ -37,6 +37,9 @@ COLUMNS: Final = (
     *("today", "today_rule", "today_reason", "candidate", "candidate_rule", "candidate_reason"),
 )
 """Of the file of changed answers."""
+
+TOLD_TOGETHER: Final = 5_000
+"""Records that are read before somebody is told of it."""
 
 Kind = Literal["read", "scanned", "done", "halt", "transient", "failed"]
 
@@ -67,7 +70,7 @@ def work(connection: Connection, task: Task) -> None:
     """A process of a simulation, from begin to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
     logs.configure("console", "CRITICAL", "nps")
-    tune_interpreter()
+    gc.disable()  # what comes of an answer holds no cycles: memory stays as flat, and a twentieth of the time is saved
     try:
         asyncio.run(_work(connection, task))
     except Halt as error:
@@ -89,7 +92,7 @@ async def _work(connection: Connection, task: Task) -> None:
                 place = task.wanted.tenant, task.wanted.since
                 surroundings = Surroundings(database, keyring, place, replay.sides)
                 await surroundings.begin()
-                tell = _teller(connection)
+                tell = _teller(connection, task.wanted.records)
                 async for arrived in arrivals(Kafka(settings), task.wanted, sharing, task.number, tell):
                     for event in await surroundings.around(arrived):
                         replay.take(event)
@@ -105,21 +108,23 @@ async def _shared(connection: Connection, task: Task, keyring: Keyring) -> Shari
         return await keyring.names_of(task.wanted.tenant, subjects) if subjects else {}
 
     partitions = task.wanted.share(task.number, task.workers)
-    found = await scan(Kafka(task.settings), task.wanted, partitions, named, _teller(connection))
+    tell = _teller(connection, task.wanted.records_in(partitions))
+    found = await scan(Kafka(task.settings), task.wanted, partitions, named, tell)
     connection.send(Message("scanned", found))
     sharing = connection.recv()
     assert isinstance(sharing, Sharing)  # nothing else is ever told
     return sharing
 
 
-def _teller(connection: Connection) -> Callable[[int], None]:
-    """Tells how many records have come since it was told last."""
+def _teller(connection: Connection, records: int) -> Callable[[int], None]:
+    """Tells how many of so many records have come since it was told last, a few thousand at a time."""
     told = 0
 
     def tell(read: int) -> None:
         nonlocal told
-        connection.send(Message("read", read - told))
-        told = read
+        if read - told >= TOLD_TOGETHER or read >= records:
+            connection.send(Message("read", read - told))
+            told = read
 
     return tell
 
