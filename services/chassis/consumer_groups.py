@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCoordinatorForGroupError
 
 from services.chassis.failures import Transient
-from services.chassis.kafka import start
+from services.chassis.kafka import start_client
 
 if TYPE_CHECKING:
     from aiokafka.admin import AIOKafkaAdminClient
@@ -36,7 +36,7 @@ async def members_of(kafka: Kafka, group: str) -> int:
     """
     admin = kafka.admin()
     try:
-        await start(admin)
+        await start_client(admin)
         return await members(admin, kafka.topic(group))
     except (KafkaError, TimeoutError) as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error

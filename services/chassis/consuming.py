@@ -22,6 +22,7 @@ from aiokafka.structs import TopicPartition
 from schemas.malformed import Malformed
 from services.chassis.assignments import Assignments
 from services.chassis.failures import Fenced, Halt, Transient
+from services.chassis.kafka import start_client
 from services.chassis.lane import TRIES, Lane, Next
 from services.chassis.logs import logger
 from services.chassis.records import Raw, Received
@@ -114,7 +115,7 @@ class Consumer(Generic[T]):
         self._standing = Standing(self._frame, group, self._consumer, self._assignments)
         self._subscribe()
         try:
-            await self._consumer.start()
+            await start_client(self._consumer)
             while not stop.is_set():
                 self._health.turned(group)
                 await self._turn()

@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 from schemas.cloudevents import first_header
 from schemas.topic import partition_of
 from services.chassis.failures import Refused, Transient
-from services.chassis.kafka import partitions_of, start
+from services.chassis.kafka import partitions_of, start_client
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -167,7 +167,7 @@ async def _is_at(reader: AIOKafkaConsumer[bytes, bytes], ends: Mapping[TopicPart
 async def _reader(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
     consumer = kafka.reader()
     try:
-        await start(consumer)
+        await start_client(consumer)
         yield consumer
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error
@@ -179,7 +179,7 @@ async def _reader(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]
 async def _producer(kafka: Kafka) -> AsyncIterator[AIOKafkaProducer]:
     producer = kafka.producer()
     try:
-        await start(producer)
+        await start_client(producer)
         yield producer
     finally:
         await producer.stop()

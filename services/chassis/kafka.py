@@ -159,7 +159,7 @@ class Kafka:
             raise Transient(f"Kafka does not answer: {type(error).__name__}") from error
 
 
-async def start(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
+async def start_client(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
     """Starts a client. Whoever is cancelled meanwhile waits for it: aiokafka would leave a connection open.
 
     Raises:

@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 from schemas.topic import DEAD_LETTER_SUFFIX, partition_of
 from services.chassis.failures import Fenced, Halt, Malformed, Transient
-from services.chassis.kafka import MAX_REQUEST_BYTES
+from services.chassis.kafka import MAX_REQUEST_BYTES, start_client
 from services.chassis.metrics import ChassisMetric, Metrics
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class FencedPublisher:
             Transient: if Kafka does not answer.
         """
         try:
-            await self._producer.start()
+            await start_client(self._producer)
         except KafkaError as error:
             raise Transient(f"Kafka: {type(error).__name__}") from error
 
@@ -240,7 +240,7 @@ async def open_publisher(kafka: Kafka, metrics: Metrics[ChassisMetric]) -> Async
     """
     producer = kafka.producer()
     try:
-        await producer.start()
+        await start_client(producer)
     except KafkaError as error:
         await producer.stop()
         raise Transient(f"Kafka cannot be reached: {type(error).__name__}") from error

@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.topic import partition_of
 from services.chassis.failures import Transient
-from services.chassis.kafka import READER_PARTITION_BYTES, partitions_of, start
+from services.chassis.kafka import READER_PARTITION_BYTES, partitions_of, start_client
 from services.chassis.records import Raw
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ async def open_reader(
     """
     consumer = kafka.reader(partition_bytes=partition_bytes, uncommitted=uncommitted, reset=reset)
     try:
-        await start(consumer)
+        await start_client(consumer)
         yield Reader(kafka, consumer)
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error

@@ -24,7 +24,7 @@ from schemas.contract import Contract
 from schemas.topic import Topic
 from services.chassis.consumer_groups import members
 from services.chassis.failures import Halt, Malformed, Transient
-from services.chassis.kafka import SESSION_MS, Kafka
+from services.chassis.kafka import SESSION_MS, Kafka, start_client
 from services.chassis.logs import logger
 from services.chassis.positions import Partition
 from services.chassis.reading import Reader, open_reader
@@ -102,7 +102,7 @@ async def wait_until_alone(kafka: Kafka, group: str, *, within: timedelta = GONE
     """
     admin = kafka.admin()
     try:
-        await admin.start()
+        await start_client(admin)
         async with asyncio.timeout(within.total_seconds()):
             while await members(admin, kafka.topic(group)):  # noqa: ASYNC110 Kafka announces no end of a session
                 await asyncio.sleep(LOOK_AGAIN.total_seconds())
@@ -141,7 +141,7 @@ async def committed_offsets(kafka: Kafka, group: str) -> dict[Partition, int]:
     """
     admin = kafka.admin()
     try:
-        await admin.start()
+        await start_client(admin)
         known = await admin.list_consumer_group_offsets(kafka.topic(group))
     except GroupCoordinatorNotAvailableError:
         return {}  # no group has ever committed anything on this cluster
@@ -166,7 +166,7 @@ async def set_group_offsets(kafka: Kafka, group: str, positions: Mapping[Partiti
         **kafka.connection, group_id=kafka.topic(group), enable_auto_commit=False
     )
     try:
-        await consumer.start()
+        await start_client(consumer)
         consumer.assign(list(offsets))
         await consumer.commit(offsets)
     except KafkaError as error:

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.topic import DEAD_LETTER_RETENTION, INBOUND_RETENTION, Topic, dead_letters_of, inbound
 from services.chassis.failures import Halt, Transient
-from services.chassis.kafka import MAX_REQUEST_BYTES, Kafka, partitions_of
+from services.chassis.kafka import MAX_REQUEST_BYTES, Kafka, partitions_of, start_client
 
 FOR_EVER_MS: Final = "-1"
 APPEARS_WITHIN_S: Final = 15.0
@@ -203,7 +203,7 @@ async def open_topic_admin(kafka: Kafka, replication: int) -> AsyncIterator[Topi
     """
     client = kafka.admin()
     try:
-        await client.start()
+        await start_client(client)
         yield TopicAdmin(kafka, client, replication)
     except (KafkaError, TimeoutError) as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error

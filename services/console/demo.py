@@ -31,6 +31,7 @@ from schemas.score import Score
 from schemas.topic import inbound
 from schemas.topics import DECISIONS, DELIVERIES, MESSAGES, OUTREACH, SCORES, TASKS
 from services.chassis.failures import Transient
+from services.chassis.kafka import start_client
 from services.chassis.reading import open_reader
 from services.console import demo_answers, topic_views
 from services.console.demo_answers import Answer
@@ -238,7 +239,7 @@ class _Performance:
         """To the topic of each answer's channel, as an app would: plain JSON, the tenant said."""
         kafka = self._loop.kafka
         producer = kafka.producer()
-        await producer.start()
+        await start_client(producer)
         try:
             sent = [
                 await producer.send(

@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from schemas.malformed import Malformed
 from schemas.topics import ERASURES
 from services.chassis.consuming import Batch
+from services.chassis.kafka import start_client
 from services.chassis.logs import logger
 from services.chassis.positions import Positions
 from services.chassis.reading import open_reader
@@ -88,7 +89,7 @@ class Inbound:
             return
         admin = self.frame.kafka.admin()
         try:
-            await admin.start()
+            await start_client(admin)
             for topic in topics:
                 await self._delete_of(topic, admin)
         except KafkaError as error:

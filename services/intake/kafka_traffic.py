@@ -14,7 +14,7 @@ from schemas.topic import INBOUND_PATTERN
 from schemas.topics import RESPONSES
 from services.chassis.consumer_groups import members
 from services.chassis.failures import Transient
-from services.chassis.kafka import start
+from services.chassis.kafka import start_client
 from services.intake.giving_way import Traffic
 from services.intake.opening import GROUP
 
@@ -86,8 +86,8 @@ async def open_traffic(kafka: Kafka) -> AsyncIterator[KafkaTraffic]:
         stack.push_async_callback(consumer.stop)
         stack.push_async_callback(admin.close)
         try:
-            await start(admin)
-            await start(consumer)
+            await start_client(admin)
+            await start_client(consumer)
         except (KafkaError, TimeoutError) as error:
             raise Transient(f"Kafka cannot be reached: {type(error).__name__}") from error
         yield KafkaTraffic(kafka, admin, consumer)

@@ -19,7 +19,7 @@ from schemas.topics import RESPONSES
 from services.chassis.consumer_groups import members
 from services.chassis.dead_letters import CONNECT, mark_of
 from services.chassis.failures import Transient
-from services.chassis.kafka import start
+from services.chassis.kafka import start_client
 from services.chassis.reading import open_reader
 from services.monitor import READS
 from services.monitor.pipeline import (
@@ -188,8 +188,8 @@ async def open_pipeline(kafka: Kafka) -> AsyncIterator[KafkaPipeline]:
         stack.push_async_callback(consumer.stop)
         stack.push_async_callback(admin.close)
         try:
-            await start(admin)
-            await start(consumer)
+            await start_client(admin)
+            await start_client(consumer)
         except (KafkaError, TimeoutError) as error:
             raise Transient(f"Kafka cannot be reached: {type(error).__name__}") from error
         yield KafkaPipeline(kafka, admin, consumer)

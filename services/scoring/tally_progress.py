@@ -13,7 +13,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCo
 
 from schemas.topics import RESPONSES
 from services.chassis.failures import Transient
-from services.chassis.kafka import start
+from services.chassis.kafka import start_client
 from services.chassis.reading import open_reader
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class TallyProgress:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(admin.close)
             try:
-                await start(admin)
+                await start_client(admin)
                 found = await admin.list_consumer_group_offsets(self._kafka.topic(self._group))
             except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
                 return {}  # a cluster on which nobody has ever joined a group

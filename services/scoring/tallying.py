@@ -21,6 +21,7 @@ from schemas.malformed import Malformed
 from services.chassis.assignments import Assignments
 from services.chassis.dead_letters import DeadLetters
 from services.chassis.failures import Halt, Transient
+from services.chassis.kafka import start_client
 from services.chassis.lane import Lane
 from services.chassis.logs import logger
 from services.chassis.publishing import open_publisher
@@ -91,7 +92,7 @@ class Tallying:
             stack.push_async_callback(self._close)
             stack.push_async_callback(consumer.stop)
             try:
-                await consumer.start()
+                await start_client(consumer)
                 publishing = asyncio.create_task(self._publish(stop, consumer, assignments))
                 while not stop.is_set() and not publishing.done():
                     self._health.turned(group)

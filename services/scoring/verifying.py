@@ -25,7 +25,7 @@ from schemas.topic import join_key, partition_of, split_key
 from schemas.topics import PEOPLE, RESPONSES, TALLIES
 from services.chassis.consumer_groups import members_of
 from services.chassis.failures import Halt, Refused, Transient
-from services.chassis.kafka import start
+from services.chassis.kafka import start_client
 from services.chassis.reading import Reader, open_reader
 from services.chassis.records import Raw
 from services.chassis.recovering import committed_offsets
@@ -303,7 +303,7 @@ async def _answers(kafka: Kafka, number: int, end: int) -> AsyncIterator[Sequenc
     partition = TopicPartition(kafka.topic(RESPONSES.name), number)
     consumer = kafka.reader(reset="none", max_poll_records=RECORDS_AT_ONCE)
     try:
-        await start(consumer)
+        await start_client(consumer)
         consumer.assign([partition])
         consumer.seek(partition, 0)
         while await consumer.position(partition) < end:

@@ -23,6 +23,7 @@ from schemas.malformed import Malformed
 from schemas.topics import SCORES, TALLIES
 from services.chassis.assignments import Assignments
 from services.chassis.failures import Halt, Transient
+from services.chassis.kafka import start_client
 from services.chassis.logs import logger
 from services.chassis.reading import open_reader
 from services.chassis.records import Cause, Outgoing, outgoing
@@ -134,7 +135,7 @@ class Windowing:
                 stack.push_async_callback(self._close)
                 stack.push_async_callback(consumer.stop)
                 await self._shelf.begin(self._reader)
-                await consumer.start()
+                await start_client(consumer)
                 while not stop.is_set():
                     self._health.turned(GROUP)
                     if not await self._turned(consumer, assignments):

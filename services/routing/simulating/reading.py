@@ -15,7 +15,7 @@ from aiokafka.structs import TopicPartition
 
 from schemas.topics import RESPONSES
 from services.chassis.failures import Transient
-from services.chassis.kafka import Kafka, start
+from services.chassis.kafka import Kafka, start_client
 from services.chassis.records import EPOCH
 from services.routing.simulating.sharing import Scanned, Seen, Sharing, hash_of, subject_hash
 from services.routing.simulating.skimming import Read, Skimmed, read, skimmed
@@ -247,7 +247,7 @@ async def _reading(kafka: Kafka, wanted: Wanted, partitions: Collection[int]) ->
 async def _opened(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer[bytes, bytes]]:
     consumer = kafka.reader(reset="none", max_poll_records=RECORDS_AT_ONCE, partition_bytes=PARTITION_BYTES)
     try:
-        await start(consumer)
+        await start_client(consumer)
         yield consumer
     except KafkaError as error:
         raise Transient(f"Kafka: {type(error).__name__}") from error

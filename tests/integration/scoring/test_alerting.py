@@ -14,7 +14,7 @@ from schemas.alert import Alert
 from schemas.topics import ALERTS, RESPONSES
 from services.chassis.business import Business
 from services.chassis.frame import Frame, open_frame
-from services.chassis.kafka import start
+from services.chassis.kafka import start_client
 from services.chassis.metrics import CHASSIS_METRICS, Metrics
 from services.chassis.records import Cause, outgoing
 from services.chassis.settings import ServiceSettings
@@ -168,7 +168,7 @@ async def test_answers_that_nobody_has_told_to_have_read_are_still_to_be_counted
     ((topic, partition),) = arrived
     place = TopicPartition(world.frame.kafka.topic(topic), partition)
     consumer.assign([place])
-    await start(consumer)
+    await start_client(consumer)
     await consumer.commit({place: 1})
     await consumer.stop()
     assert await progress.has_read(arrived)
