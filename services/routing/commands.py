@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import delete
@@ -105,8 +105,7 @@ def _decided(standing: Standing, decision: Decision) -> Standing:
     at = decision.decided_at
     does = decision.action if decision.outcome == "action" else None
     told = (*decision.notices, *((decision.rule,) if does in {"notify", "survey_request"} and decision.rule else ()))
-    return replace(
-        standing,
+    return standing._replace(
         revision=decision.response_revision,
         number=decision.number,
         past=standing.past or decision.reason == "history",
@@ -159,11 +158,11 @@ async def _replay_word(
 
 
 def _with_mail(standing: Standing, message: Message) -> Standing:
-    return replace(standing, mail=message.command)
+    return standing._replace(mail=message.command)
 
 
 def _with_task(standing: Standing, request: OutreachRequest) -> Standing:
-    return replace(standing, task=request.command)
+    return standing._replace(task=request.command)
 
 
 def _key(payload: Decision | Message | OutreachRequest) -> Key:

@@ -17,9 +17,9 @@ Strange cases, each with its rule:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from schemas.decision import Action, Decision, Reason
 from schemas.decision import Decided as Outcome
@@ -38,8 +38,7 @@ Ignored = Literal["older", "duplicate", "conflict"]
 TAKEN_BACK: Final[dict[str, Reason]] = {"retracted": "retracted", "excluded": "excluded"}
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How one answer stands: the highest revision seen, what was decided and what is desired because of it.
 
     `mail_at`, `task_at` and `survey_at` say since when there is such a contact, and are none where it was taken back
@@ -89,8 +88,7 @@ class Noted:
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a playbook and its policy want done about an answer as it stands."""
 
     outcome: Outcome
@@ -118,8 +116,7 @@ def decide(
 
 def revised_by(answer: Response, standing: Standing, account: str | None, now: datetime) -> Standing:
     """How an answer stands with a revision higher than any before, as long as nothing is decided about that."""
-    return replace(
-        standing,
+    return standing._replace(
         revision=answer.revision,
         digest=answer.digest,
         past=standing.past or _belongs_to_the_past(answer, standing),
@@ -151,17 +148,17 @@ def heard_of_mail(delivery: Delivery, standing: Standing) -> Standing:
     """What became of a mail: one that has gone stays a contact, one that reaches nobody is none any more."""
     if delivery.state in GONE:
         kind = standing.mail if delivery.kind == "none" else delivery.kind
-        return replace(standing, mail_gone=True, mail=kind, mail_at=standing.mail_at or delivery.at)
+        return standing._replace(mail_gone=True, mail=kind, mail_at=standing.mail_at or delivery.at)
     # whatever is decided while a mail is wanted makes a command of that number
     is_newest = standing.mail in MAILS and delivery.revision == standing.number
     reaches_nobody = delivery.state in NOT_GOING and is_newest and not standing.mail_gone
-    return replace(standing, mail_at=None) if reaches_nobody else standing
+    return standing._replace(mail_at=None) if reaches_nobody else standing
 
 
 def heard_of_task(task: Task, standing: Standing) -> Standing:
     """What became of a task: one that is done was a contact, also if it had been taken back too late."""
     done_at = task.updated_at if task.status == "done" else None
-    return replace(standing, task_closed=task.status in CLOSED, task_at=standing.task_at or done_at)
+    return standing._replace(task_closed=task.status in CLOSED, task_at=standing.task_at or done_at)
 
 
 def wanted_for(standing: Standing, facts: Facts, rulebook: Rulebook, now: datetime) -> Wanted:
@@ -231,7 +228,7 @@ def _again(answer: Response, standing: Standing) -> Noted | Ignored:
     if standing.answer is None:
         past = standing.past or _belongs_to_the_past(answer, standing)
         received_at = standing.received_at or answer.received_at
-        return Noted(replace(standing, answer=answer, digest=answer.digest, past=past, received_at=received_at))
+        return Noted(standing._replace(answer=answer, digest=answer.digest, past=past, received_at=received_at))
     return "duplicate" if standing.digest == answer.digest else "conflict"
 
 
@@ -267,8 +264,7 @@ def _stands(standing: Standing, action: Action) -> bool:
 
 def _decided(standing: Standing, wanted: Wanted, facts: Facts, rulebook: Rulebook, now: datetime) -> Decided:
     """The decision that follows from what is wanted, and the standing and commands that follow from it."""
-    standing = replace(
-        standing,
+    standing = standing._replace(
         number=standing.number + 1,
         rule=wanted.rule.name if wanted.rule else None,
         due_at=wanted.until if wanted.outcome == "held" else None,
@@ -297,8 +293,7 @@ def _after(
         task_at = (task_at if closed else None) if task == "none" else task_at or now
         closed = closed and task == standing.task
     asked = wanted.outcome == "action" and wanted.action == "survey_request"
-    return replace(
-        standing,
+    return standing._replace(
         mail=mail,
         mail_at=mail_at,
         task=task,
@@ -459,7 +454,7 @@ def _comment(
     """A late comment ends a wait, reaches an open task, or has another rule decide; else it is only kept."""
     if standing.comment and comment.revision <= standing.comment.revision:
         return "duplicate" if comment.digest == standing.comment.digest else "older"
-    noted = replace(standing, comment=comment)
+    noted = standing._replace(comment=comment)
     answer = standing.answer
     if answer is None or standing.past or _taken_back(answer):
         return Noted(noted)

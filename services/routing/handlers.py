@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -253,7 +253,7 @@ def _shadowed(case: _Case, before: Standing, decided: Decided, shadow: Rulebook,
     decision, answer = decided.decision, decided.standing.answer
     assert answer is not None  # decided on
     facts = case.gathered.facts_for(answer, decided.standing, shadow, cause.now)
-    as_before = replace(before, answer=answer, revision=decided.standing.revision, past=decided.standing.past)
+    as_before = before._replace(answer=answer, revision=decided.standing.revision, past=decided.standing.past)
     wanted = wanted_for(as_before, facts, shadow, cause.now)
     rule = wanted.rule.name if wanted.rule else None
     payload = ShadowDecision(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from schemas.contract import Band
@@ -61,16 +62,15 @@ class Contact(NamedTuple):
     """whether it was with this very person, and not another of the account"""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """All a decision knows besides the answer, gathered under the locks of the person and the account."""
 
-    person: Person = field(default_factory=Person)
-    history: History = field(default_factory=History)
+    person: Person = Person()
+    history: History = History()
     comment: str = ""
     said: frozenset[Said] = frozenset()
     contacts: Sequence[Contact] = ()
-    spent: Mapping[str, int] = field(default_factory=dict)
+    spent: Mapping[str, int] = MappingProxyType({})
     """what each budget has given out in its period, by its name"""
     drawn_as: str = ""
     """the name under which the person is drawn into a hold-out"""

@@ -45,6 +45,7 @@ from services.chassis.records import Cause, outgoing
 from services.routing.playbooks.playbook import Playbook
 from services.routing.settings import RoutingSection, RoutingSettings
 from services.routing.simulating import Trial, simulate
+from services.routing.simulating.simulation import WORKERS
 from tests.bench.filling import AT_ONCE, COMPRESSED_BATCH_BYTES
 from tests.bench.measured import PARTITIONS, SERVICES
 from tests.bench.scoring import make_topic, say
@@ -207,14 +208,16 @@ class Watching:
 
     def __init__(self) -> None:
         self._me = psutil.Process()
+        self._workers: list[psutil.Process] = []
         self.seen: list[tuple[float, float]] = []
 
     def tell(self, done: int, of: int) -> None:
         """Called as records are read: the first third of them to look through, the rest to decide about."""
         with suppress(psutil.NoSuchProcess):  # one that has just ended
-            workers = [one for one in self._me.children() if "spawn_main" in " ".join(one.cmdline())]
-            if workers:
-                self.seen.append((done / of, max(one.memory_info().rss / MIB for one in workers)))
+            if len(self._workers) < WORKERS:
+                self._workers = [one for one in self._me.children() if "spawn_main" in " ".join(one.cmdline())]
+            if self._workers:
+                self.seen.append((done / of, max(one.memory_info().rss / MIB for one in self._workers)))
 
     def at(self, share: float) -> float:
         """The largest worker's memory at a share of the deciding."""

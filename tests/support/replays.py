@@ -167,7 +167,7 @@ class Domain:
             before = self.standings[response_id]
             if what == "done":
                 if before.task == "open" and self._due.get(response_id) == at:
-                    self._note(before, replace(before, task_closed=True), at)
+                    self._note(before, before._replace(task_closed=True), at)
             elif before.due_at == at and before.answer:
                 self._look_up_budgets(at)
                 facts = self._gathered.facts_for(before.answer, before, self._rulebook, at)
@@ -194,7 +194,7 @@ class Domain:
                 rule = self._rulebook.rule_named(decision.rule)
                 self.mails += 1
                 self.cost += rule.cost if rule else 0
-                after = replace(after, mail_gone=True)
+                after = after._replace(mail_gone=True)
             if outcome.outreach and outcome.outreach.command == "open":
                 self.tasks[at.date()] += before.task is None
                 assert outcome.outreach.due_at

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, overload
 
@@ -44,8 +43,7 @@ def made_by(trace: Trace) -> list[Made]:
     return [Made(answer, kind, at) for kind, at in moments if at]
 
 
-@dataclass(frozen=True, slots=True)
-class Whose:
+class Whose(NamedTuple):
     """An answer, and the person and the account it is of, as hashes; zero and none where they are not known."""
 
     answer: int

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
@@ -115,8 +115,7 @@ async def scan(kafka: Kafka, wanted: Wanted, partitions: Sequence[int], named: N
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """An answer's record as it arrived, and the hashes it is known by."""
 
     read: Read
@@ -158,8 +157,7 @@ async def arrivals(
                 return
 
 
-@dataclass(frozen=True, slots=True)
-class _Mine:
+class _Mine(NamedTuple):
     """A record that is this worker's, not yet decoded whole."""
 
     received_at: datetime

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.response import WHOLE, Response
 from services.routing.domain import (
@@ -43,8 +43,7 @@ BOTH: Final = -1
 """In the place of one of them, where both say the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An answer's record, and all that is known of who is behind it."""
 
     answer: Response
@@ -85,7 +84,7 @@ class _Thread:
         """How it stands under one playbook; a task is done by the time it is due."""
         standing, done_at = self.standings[place], self.done_at[place]
         is_done = standing.task == "open" and not standing.task_closed and done_at is not None and done_at <= now
-        return replace(standing, task_closed=True) if is_done else standing
+        return standing._replace(task_closed=True) if is_done else standing
 
     @property
     def is_over(self) -> bool:
@@ -291,7 +290,7 @@ class Replay:
                 rule = side.rulebook.rule_named(decision.rule)
                 side.work.mails += 1
                 side.work.cost += rule.cost if rule else 0.0
-                after = replace(after, mail_gone=True)
+                after = after._replace(mail_gone=True)
             if outcome.outreach and outcome.outreach.command == "open":
                 side.work.tasks_by_day[now.date()] += not thread.opened[place]
                 thread.opened[place] = True

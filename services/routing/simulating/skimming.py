@@ -1,7 +1,7 @@
 """Records of `nps.responses`, read as far as a simulation needs them: whose they are, or what they say.
 
-What they say is validated by msgspec and made an answer without being looked at again: a test holds it against the
-model's own reading.
+What they say is validated by msgspec and made an answer without being looked at again, and what is sealed in them
+likewise: tests hold both against the models' own reading.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import msgspec
 from msgspec import Meta
 
 from schemas.contract import FINAL_REVISION
+from schemas.personal_data import PersonalData
 from schemas.response import Agent, Metric, Op, Response
 from schemas.sealed import Sealed
 from schemas.topics import RESPONSES
+from services.chassis.keyring import Erased
+from services.routing.playbooks.situation import Person
 
 if TYPE_CHECKING:
     from aiokafka.structs import ConsumerRecord
@@ -77,6 +80,20 @@ class _Answer(msgspec.Struct, gc=False):
     sealed: _Sealed | None = None
 
 
+class _Personal(msgspec.Struct, gc=False):
+    """Every field of PersonalData."""
+
+    customer_id: str | None = None
+    account_id: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    name: str | None = None
+    timezone: str | None = None
+    locale: str | None = None
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+    comment: str | None = None
+
+
 class Read(NamedTuple):
     """An answer without what is sealed in it, and that."""
 
@@ -86,6 +103,7 @@ class Read(NamedTuple):
 
 _skim: Final = msgspec.json.Decoder(Skimmed).decode
 _read: Final = msgspec.json.Decoder(_Answer).decode
+_read_personal: Final = msgspec.json.Decoder(_Personal).decode
 _fields: Final = msgspec.structs.asdict
 
 
@@ -114,3 +132,10 @@ def read(value: bytes) -> Read | None:
         "received_at": found.received_at.astimezone(UTC),
     }
     return Read(Response.of_sound(values), sealed)
+
+
+def person_behind(content: bytes | Erased) -> Person:
+    """Who is behind what was sealed."""
+    if isinstance(content, Erased):
+        return Person(erased=True)
+    return Person(PersonalData.of_sound(_fields(_read_personal(content))))

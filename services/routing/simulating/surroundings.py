@@ -13,13 +13,14 @@ from services.chassis.keyring import Keyring
 from services.chassis.sql import Database, Transaction
 from services.routing import sql_standings
 from services.routing.contact_policy import ContactPolicy, period_start
-from services.routing.gathering import Who, hashed_account, person_of, said_by
+from services.routing.gathering import Who, hashed_account, said_by
 from services.routing.playbooks.situation import Person
 from services.routing.policy import Said
 from services.routing.simulating.ledger import Whose, made_by
 from services.routing.simulating.reading import Arrived
 from services.routing.simulating.replaying import Event, Side
 from services.routing.simulating.sharing import hash_of
+from services.routing.simulating.skimming import person_behind
 from services.routing.sql_standings import Trace
 from services.routing.tables import ANSWERS, ROUTING
 
@@ -118,7 +119,7 @@ class Surroundings:
 
     async def _opened(self, sealed: Sequence[Sealed | None]) -> list[Person]:
         contents = iter(await self._keyring.open_all([one for one in sealed if one]))
-        return [person_of(next(contents)) if one else _NOBODY for one in sealed]
+        return [person_behind(next(contents)) if one else _NOBODY for one in sealed]
 
     async def _linked(self, arrived: Sequence[Arrived]) -> Mapping[Who, frozenset[str]]:
         """Every subject of each person, where anything depends on it."""

@@ -7,7 +7,6 @@ import csv
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -158,7 +157,7 @@ def test_who_was_contacted_before_is_remembered_and_answers_from_before_are_left
             open_database(database_url(settings, "routing")) as database,
             database.begin() as transaction,
         ):
-            await save(transaction, [replace(perk, received_at=at, mail_at=at, mail_gone=True)])
+            await save(transaction, [perk._replace(received_at=at, mail_at=at, mail_gone=True)])
 
     since = (THEN - timedelta(days=1)).isoformat()
     publish([(at(0, 9, "r-1"), ada), (at(1, 3, "before", revision=2, digest="2" * 32), ada)])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from aiokafka.structs import ConsumerRecord
 
+from schemas.personal_data import PersonalData
 from schemas.response import Response
 from schemas.topics import RESPONSES
+from services.chassis.keyring import Erased
 from services.chassis.records import Cause, outgoing
-from services.routing.simulating.skimming import read, skimmed
+from services.routing.playbooks.situation import Person
+from services.routing.simulating.skimming import person_behind, read, skimmed
 from tests.support.answers import NOON, answered
 from tests.support.replays import Stream
 
@@ -33,6 +37,26 @@ def test_what_is_read_is_what_the_model_reads() -> None:
         assert found.sealed == answer.sealed
         assert found.answer == answer.model_copy(update={"sealed": None})
         assert type(found.answer.agent) is type(answer.agent)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {"comment": ""},
+        {"customer_id": "c-1", "account_id": "a-1", "email": "ada@example.org", "phone": "+358401234567"},
+        {"name": "Åsa", "timezone": "Europe/Helsinki", "locale": "fi-FI", "comment": "Došlo to pozdě 📦"},
+        {"attributes": {"plan": "pro", "account_value": "5000"}},
+    ],
+)
+def test_who_is_behind_it_is_read_as_the_model_reads_it(known: dict[str, Any]) -> None:
+    data = PersonalData(**known)
+    assert person_behind(data.model_dump_json(exclude_defaults=True).encode()) == Person(data)
+    assert set(PersonalData.model_fields) == set(vars(person_behind(b"{}").data))
+
+
+def test_of_who_is_erased_nothing_is_known() -> None:
+    assert person_behind(Erased()) == Person(erased=True)
 
 
 def test_a_moment_with_another_offset_is_brought_to_utc() -> None:
