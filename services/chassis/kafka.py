@@ -160,7 +160,7 @@ class Kafka:
 
 
 async def start_client(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient) -> None:
-    """Starts a client. Whoever is cancelled meanwhile waits for it: aiokafka would leave a connection open.
+    """Starts a client, or closes it. Who is cancelled meanwhile waits for it: aiokafka would leave a connection open.
 
     Raises:
         KafkaError: if no broker answers.
@@ -168,12 +168,13 @@ async def start_client(client: AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdm
     starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)
-    except asyncio.CancelledError:
+    except BaseException:
         await asyncio.wait([starting], timeout=START_ENDS_WITHIN_S)
         if starting.done() and not starting.cancelled():
             starting.exception()  # nobody is left to be told
         else:
             starting.cancel()
+        await (client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop())
         raise
 
 

@@ -242,7 +242,6 @@ async def open_publisher(kafka: Kafka, metrics: Metrics[ChassisMetric]) -> Async
     try:
         await start_client(producer)
     except KafkaError as error:
-        await producer.stop()
         raise Transient(f"Kafka cannot be reached: {type(error).__name__}") from error
     try:
         yield Publisher(kafka, producer, metrics)

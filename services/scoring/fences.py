@@ -6,6 +6,7 @@ earlier owner published can only be older. Refused, it stops; still assigned aft
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -87,19 +88,19 @@ class Fence:
             await publisher.close()
 
     async def _take(self, now: datetime) -> None:
-        publisher = FencedPublisher(self.kafka, self.name)
-        try:
-            await publisher.take_over()
-            self._caught_up_at = await self.end_of_source()
-        except Transient as error:
-            _log.warning("fence.not_taken", fence=self.name, reason=str(error))
-            self._not_before = now + AGAIN_AFTER_FAILURE
-            await publisher.close()
-            return
-        if self._closed:
-            # given up while Kafka was asked: nobody else would ever close it
-            await publisher.close()
-            return
+        async with AsyncExitStack() as stack:
+            publisher = FencedPublisher(self.kafka, self.name)
+            stack.push_async_callback(publisher.close)
+            try:
+                await publisher.take_over()
+                self._caught_up_at = await self.end_of_source()
+            except Transient as error:
+                _log.warning("fence.not_taken", fence=self.name, reason=str(error))
+                self._not_before = now + AGAIN_AFTER_FAILURE
+                return
+            if self._closed:
+                return  # given up while Kafka was asked: nobody else would ever close it
+            stack.pop_all()
         self._publisher = publisher
         self._taken += 1
 

@@ -94,11 +94,13 @@ class Tallying:
             try:
                 await start_client(consumer)
                 publishing = asyncio.create_task(self._publish(stop, consumer, assignments))
-                while not stop.is_set() and not publishing.done():
-                    self._health.turned(group)
-                    await self._turn(consumer, assignments)
-                stop.set()
-                await publishing
+                try:
+                    while not stop.is_set() and not publishing.done():
+                        self._health.turned(group)
+                        await self._turn(consumer, assignments)
+                finally:
+                    stop.set()
+                    await publishing
                 await self._standing.tell(self.positions())
             except OffsetOutOfRangeError as error:
                 raise Halt(_out_of_range(error)) from error

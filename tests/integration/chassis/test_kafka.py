@@ -50,6 +50,5 @@ async def test_a_start_that_is_cancelled_leaves_no_connection_open(
     starting.cancel()
     await asyncio.wait([starting])
     assert starting.cancelled()
-    await (one.stop() if hasattr(one, "stop") else one.close())
     assert connections.made
     assert [connection for connection in connections.made if connection.connected()] == []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from schemas.topics import TALLIES
 from services.chassis.kafka import Kafka
+from services.chassis.publishing import FencedPublisher
 from services.chassis.records import Outgoing
 from services.chassis.settings import ServiceSettings
 from services.chassis.topic_admin import open_topic_admin, wanted_topic
@@ -79,3 +81,26 @@ async def test_a_right_that_is_given_up_while_it_is_taken_is_let_go_of(kafka: Ka
     fence = Fence(kafka, "tally.0", end)
     assert not await fence.ready(ENDS_AT, clock.now())
     assert fence.term is None
+
+
+async def test_a_right_whose_taking_is_cancelled_is_let_go_of(
+    kafka: Kafka, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+    close = FencedPublisher.close
+
+    async def closing(publisher: FencedPublisher) -> None:
+        await close(publisher)
+        closed.set()
+
+    async def end() -> int:
+        asked.set()
+        return await asyncio.Future[int]()
+
+    monkeypatch.setattr(FencedPublisher, "close", closing)
+    taking = asyncio.create_task(Fence(kafka, "tally.0", end).ready(ENDS_AT, clock.now()))
+    await asked.wait()
+    taking.cancel()
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    assert closed.is_set()
