@@ -118,7 +118,9 @@ class Database:
                 return await transaction.run_sync(work)
         async with self._writer or nullcontext():
             with self._translated:
-                return await self._thread.do(work)
+                done = await self._thread.do(work)
+        await asyncio.sleep(0)  # whoever waits for the thread begins, and what was done is gone on with meanwhile
+        return done
 
     async def probe(self) -> None:
         """Whether the database answers and takes writes.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
     BigInteger,
@@ -32,6 +33,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 Row = Mapping[str, Any]  # column values of any type
 Collision = Literal["error", "ignore", "replace"]
+MOST_ROWS: Final = 512
+"""Of one statement. SQLite takes 32,766 values."""
+
 _HowStored = list[tuple[str, Callable[[Any], Any] | None]]
 
 
@@ -53,17 +57,22 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
 
 
 def _write(connection: Connection, table: Table, rows: Sequence[Row], collision: Collision) -> int:
-    """One statement whatever the number of rows: to compile one for each number takes ten times as long.
+    """As few statements as can be, and few that differ: to compile one for each number of rows takes ten times as long.
 
     On SQLite the driver is called with the values as they are stored: SQLAlchemy would take longer over each row than
-    SQLite. PostgreSQL is given a list for each column: it takes longer to be told of a row than to write it.
+    SQLite. A thread that is told of rows one by one gives up the interpreter at each of them, and while others work it
+    waits for them forty times as long as it takes itself (measured), so a statement has 512 rows, or half as many, and
+    so on. PostgreSQL is given a list for each column: it takes longer to be told of a row than to write it.
     """
     if not rows:
         return 0
     names = tuple(rows[0])
     if connection.dialect.name == "sqlite":
-        statement, stored = _on_sqlite(table, names, collision)
-        return connection.exec_driver_sql(statement, _as_stored(rows, stored)).rowcount
+        stored, written = _as_stored(rows, _how_stored(table, names)), 0
+        for begin, number in _blocks(len(rows)):
+            values = tuple(chain.from_iterable(stored[begin : begin + number]))
+            written += connection.exec_driver_sql(_on_sqlite(table, names, collision, number), values).rowcount
+        return written
     columns = {name: [row[name] for row in rows] for name in names}
     return connection.execute(_on_postgresql(table, names, collision), columns).rowcount
 
@@ -76,15 +85,34 @@ def _as_stored(rows: Sequence[Row], stored: _HowStored) -> list[tuple[Any, ...]]
     return list(zip(*columns, strict=True))
 
 
+def _blocks(number: int) -> Iterator[tuple[int, int]]:
+    """Where each block of rows begins and how many it has: of few sizes, and the large ones first."""
+    begin, size = 0, MOST_ROWS
+    while begin < number:
+        while size > number - begin:
+            size //= 2
+        yield begin, size
+        begin += size
+
+
 @cache
-def _on_sqlite(table: Table, names: tuple[str, ...], collision: Collision) -> tuple[str, _HowStored]:
-    """The statement as SQLite takes it, and how each of its values becomes what is stored."""
+def _how_stored(table: Table, names: tuple[str, ...]) -> _HowStored:
+    """How each of a row's values becomes what SQLite stores, in the order in which an insert names them."""
     dialect = sqlite.dialect()
-    compiled = _colliding(sqlite.insert(table), names, collision).compile(dialect=dialect, column_keys=list(names))
+    compiled = sqlite.insert(table).compile(dialect=dialect, column_keys=list(names))
     assert compiled.positiontup is not None  # SQLite's parameters have no names
-    return str(compiled), [
-        (name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup
-    ]
+    return [(name, table.c[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup]
+
+
+@cache
+def _on_sqlite(table: Table, names: tuple[str, ...], collision: Collision, number: int) -> str:
+    """The statement for so many rows, whose values come row by row.
+
+    Where a row fails, those before it stay until the transaction ends, as if each were a statement of its own: to be
+    able to take them back alone, SQLite would write the pages they change into a file first.
+    """
+    insert = sqlite.insert(table).prefix_with("OR FAIL").values([dict.fromkeys(names)] * number)
+    return str(_colliding(insert, names, collision).compile(dialect=sqlite.dialect()))
 
 
 @cache

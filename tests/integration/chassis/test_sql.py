@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -290,6 +291,17 @@ async def test_many_rows_are_stored_as_one_is(database: Database) -> None:
         assert stored.scalars().all() == [noon]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 511, 512, 513, 1_100])
+async def test_each_value_of_many_rows_comes_into_its_column_whatever_their_order(
+    database: Database, number: int
+) -> None:
+    rows = [{"c": None if n % 3 else f"c{n}", "a": f"a{n}", "id": n, "b": f"b{n}"} for n in range(number)]
+    async with database.begin() as transaction:
+        await transaction.run_sync(insert_all, ROWS, rows)
+        stored = (await transaction.execute(select(ROWS).order_by(ROWS.c.id))).all()
+    assert [row._asdict() for row in stored] == rows
+
+
 async def test_many_rows_that_collide_are_an_error_or_ignored(database: Database) -> None:
     old, new = _rows(range(10), "old"), _rows(range(20), "new")
     async with database.begin() as transaction:
@@ -342,6 +354,28 @@ async def test_what_was_committed_goes_into_the_file_while_no_commit_waits_for_i
             while b"into-the-file" not in (written := file.read_bytes()):
                 await database.in_one_go(partial(_insert, [f"later-{next(numbers)}"]))
     assert b"into-the-file" in written
+
+
+@pytest.mark.sqlite
+async def test_whoever_waits_for_the_thread_begins_before_anybody_goes_on_with_what_it_did(tmp_path: Path) -> None:
+    first_holds, second_waits, second_began = threading.Event(), threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        first_holds.set()
+        assert second_waits.wait(DEADLINE_S)
+
+    async def first(database: Database) -> bool:
+        await database.in_one_go(hold)
+        return second_began.wait(DEADLINE_S)  # nothing else can be begun while this keeps the loop
+
+    async with open_database(sqlite_url(tmp_path, "one")) as database:
+        going_on = asyncio.create_task(first(database))
+        await asyncio.to_thread(first_holds.wait, DEADLINE_S)
+        second = asyncio.create_task(database.in_one_go(lambda _: second_began.set()))
+        await asyncio.sleep(0)  # the second asks for the lock
+        second_waits.set()
+        assert await going_on
+        await second
 
 
 def _insert(names: Sequence[str], connection: Connection) -> int:
