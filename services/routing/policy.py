@@ -101,11 +101,13 @@ def objection(answer: Response, rule: Rule, facts: Facts, policy: ContactPolicy,
     """Why a rule's action must not be taken now; none if it may. What a person wants is told first.
 
     Limits of the business come last but one, so that nobody uses them up who could not be contacted anyway; last
-    comes what only puts off.
+    comes what only puts off. A call that somebody asks for has no limits, unless they are to be called already.
     """
     kind = KIND_OF.get(rule.action)
     if kind is None:
         return None
+    if kind == "task" and answer.callback_requested and not facts.history.open_task:
+        return _unwilling(kind, rule.action, facts, policy)
     return (
         _unwilling(kind, rule.action, facts, policy)
         or _stale(kind, answer, now)

@@ -342,7 +342,7 @@ class Model:
 
     def _matched(self, answer: Revised) -> tuple[Rule | None, list[str]]:
         comment, history = self._comment(answer), self._history(answer)
-        busy = any(self._task(one) == "open" and not self._closed(one) for one in self._others(answer))
+        busy = self._is_busy(answer)
         tell: list[str] = []
         for rule in RULES:
             if rule.holds(answer, comment, history, busy):
@@ -350,6 +350,10 @@ class Model:
                     return rule, tell
                 tell.append(rule.name)
         return None, tell
+
+    def _is_busy(self, answer: Revised) -> bool:
+        """Whether somebody is at another task of the person."""
+        return any(self._task(one) == "open" and not self._closed(one) for one in self._others(answer))
 
     def _settled_at(self, answer: Revised, rule: Rule) -> datetime | None:
         wanted = self._mail(answer.answer) if rule.action in MAILS else self._task(answer.answer)
@@ -406,6 +410,8 @@ class Model:
         reason = self._unwilling(answer, rule.action, kind)
         if reason is None and kind != "task" and now - answer.received_at > WEEK:
             reason = "stale"
+        if kind == "task" and answer.callback and not self._is_busy(answer):
+            return reason, None
         if reason is None and kind == "mail" and answer.band != "detractor" and answer.by and answer.by.held_out:
             reason = "hold_out"
         if reason is None and self._is_capped(answer, kind, now):

@@ -85,6 +85,7 @@ class Ledger:
 
     def __init__(self, playbook: Playbook, *, asks_history: bool) -> None:
         self._asks_history = asks_history
+        self._asks_tasks = asks_history or bool(playbook.policy.caps)
         self._per_account = any(cap.per == "account" for cap in playbook.policy.caps)
         spans = {kind: _span(playbook, kind) for kind in KINDS}
         self._kinds = {kind for kind, span in spans.items() if span}
@@ -123,7 +124,7 @@ class Ledger:
 
     def note_task(self, whose: Whose, done_at: datetime | None) -> None:
         """Until when somebody is at it; none if nobody is."""
-        if not (self._asks_history and whose.person):
+        if not (self._asks_tasks and whose.person):
             return
         theirs = self._tasks.setdefault(whose.person, {})
         theirs.pop(whose.answer, None)
@@ -164,7 +165,7 @@ class Ledger:
 
     def history(self, whose: Whose, answered_at: datetime, now: datetime) -> History:
         """What a person answered before, newest first, and whether somebody is at one of their tasks."""
-        if not (self._asks_history and whose.person):
+        if not (self._asks_tasks and whose.person):
             return NO_HISTORY
         until = _us(answered_at)
         earlier = [

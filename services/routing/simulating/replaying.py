@@ -182,7 +182,7 @@ class Replay:
         if self._matching.stays and not case.standing.past and answer.op in WHOLE and not answer.test:
             comment = event.person.data.comment or ""
             case.matches = self._matching.of(answer, event.person, NO_HISTORY, comment, now.date())
-            if self._alike and case.matches[0] is case.matches[1]:
+            if self._alike and case.matches[0] is case.matches[1] and not answer.callback_requested:
                 self._settle(case, BOTH, now)
                 return
         for place in SIDES:

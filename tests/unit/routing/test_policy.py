@@ -12,7 +12,7 @@ from schemas.decision import Action, Reason
 from schemas.response import Response
 from services.routing.contact_policy import ContactPolicy
 from services.routing.domain import Decided, Standing, decide
-from services.routing.playbooks.situation import Person
+from services.routing.playbooks.situation import History, Person
 from services.routing.policy import KIND_OF, Contact, Facts, Objection, Said, drawn, objection
 from tests.support.answers import NOON, answered
 from tests.support.playbooks import book, rule, somebody
@@ -269,6 +269,32 @@ def test_unhappy_customers_are_held_out_only_if_the_policy_says_so(
 def test_nobody_is_held_out_of_what_is_not_tried_or_without_a_name() -> None:
     assert reason(somebody(drawn_as=HELD_OUT), "survey_request", hold_out={"share": 0.5, "name": "trial"}) is None
     assert reason(somebody(), "perk", hold_out={"share": 0.5, "name": "trial"}) is None
+
+
+LIMITS: dict[str, dict[str, Any]] = {
+    "cap": {"caps": [{"kind": "task", "at_most": 1, "within": "P7D"}]},
+    "hold_out": {"hold_out": {"share": 0.5, "name": "trial", "actions": ["outreach"], "include_detractors": True}},
+    "budget": {"budgets": [{"name": "calls", "action": "outreach", "at_most": 1, "per": "day"}]},
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_call_that_is_asked_for_meets_no_limit_unless_somebody_is_at_it(limit: str) -> None:
+    called: dict[str, Any] = {
+        "contacts": [Contact("earlier", "task", NOON - DAY)],
+        "drawn_as": HELD_OUT,
+        "spent": {"calls": 1},
+    }
+    wish, policy = answered(3, callback_requested=True), LIMITS[limit]
+    assert reason(somebody(**called), "outreach", answered(3), **policy) == limit
+    assert reason(somebody(**called), "outreach", wish, **policy) is None
+    assert reason(somebody(**called, history=History(open_task=True)), "outreach", wish, **policy) == limit
+    assert reason(somebody(**called, said={"no_call"}), "outreach", wish, **policy) == "opt_out"
+
+
+def test_who_asks_to_be_called_is_no_more_willing_to_be_mailed() -> None:
+    wish = answered(3, callback_requested=True)
+    assert reason(somebody(contacts=[MAILED]), "perk", wish, **STRICT | {"grounds": {}}) == "cap"
 
 
 LEFT = book(

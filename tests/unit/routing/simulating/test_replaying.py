@@ -16,7 +16,7 @@ from services.routing.simulating.ledger import Whose
 from services.routing.simulating.outcomes import Changed, Outcomes
 from services.routing.simulating.replaying import Event, Replay
 from services.routing.simulating.sharing import hash_of
-from tests.support.playbooks import at_once, shipped
+from tests.support.playbooks import at_once, book, shipped
 from tests.support.replays import TENANT, Came, Domain, Stream
 
 CANDIDATE: dict[str, Any] = {
@@ -76,6 +76,16 @@ def candidate(**policy: Any) -> Rulebook:
     return Rulebook.of(Playbook.model_validate(CANDIDATE | {"policy": CANDIDATE["policy"] | policy}))
 
 
+def calling_within(due_in: str) -> Rulebook:
+    """A playbook that asks nothing of the past, under a policy that does."""
+    return book(
+        {"name": "wish", "when": "answer.callback_requested", "action": "outreach", "due_in": "PT2H"},
+        {"name": "talk", "when": 'answer.band != "promoter"', "action": "outreach", "due_in": due_in},
+        {"name": "thank", "when": "true", "action": "perk", "template": "perk"},
+        policy={"caps": [{"kind": "any", "at_most": 1, "within": "P9D"}], "quiet_hours": None},
+    )
+
+
 def replayed(
     rulebooks: Sequence[Rulebook], records: Sequence[Came], said: Mapping[str, frozenset[Said]]
 ) -> tuple[dict[str, Changed], Outcomes]:
@@ -98,10 +108,11 @@ BOOKS = {
     "shipped against a candidate": lambda: (Rulebook.of(shipped()), candidate()),
     "shared limits": lambda: (candidate(**SHARED), Rulebook.of(shipped())),
     "nothing waits": lambda: (at_once(), at_once(candidate().playbook)),
+    "tasks take longer": lambda: (calling_within("PT4H"), calling_within("P8D")),
 }
 
 
-@pytest.mark.parametrize(("books", "seed"), list(zip(BOOKS, (1, 2, 3), strict=True)))
+@pytest.mark.parametrize(("books", "seed"), list(zip(BOOKS, (1, 2, 3, 4), strict=True)))
 def test_every_answer_comes_to_what_routing_decides(books: str, seed: int) -> None:
     chance = random.Random(seed)
     rulebooks = BOOKS[books]()
