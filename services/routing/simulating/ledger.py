@@ -5,6 +5,7 @@ It remembers as far back as the caps look, and answers only where a condition as
 
 from __future__ import annotations
 
+import heapq
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -80,6 +81,39 @@ class _Kept:
         return older + newer if newer and older else newer or older or b""
 
 
+class _Tasks:
+    """Until when somebody is at a task, by whose it is; one that is done is forgotten."""
+
+    def __init__(self) -> None:
+        self._until: dict[int, dict[int, datetime]] = {}
+        self._ends: list[tuple[datetime, int, int]] = []
+
+    def open(self, whose: Whose, until: datetime, now: datetime) -> None:
+        """Somebody is at it until then."""
+        while self._ends and self._ends[0][0] <= now:
+            ended, person, answer = heapq.heappop(self._ends)
+            if self._until.get(person, {}).get(answer) == ended:
+                self._drop(person, answer)
+        self._until.setdefault(whose.person, {})[whose.answer] = until
+        heapq.heappush(self._ends, (until, whose.person, whose.answer))
+
+    def close(self, whose: Whose) -> None:
+        """Nobody is at it, or not any more."""
+        if whose.answer in self._until.get(whose.person, {}):
+            self._drop(whose.person, whose.answer)
+
+    def _drop(self, person: int, answer: int) -> None:
+        theirs = self._until[person]
+        del theirs[answer]
+        if not theirs:
+            del self._until[person]
+
+    def is_open(self, whose: Whose, now: datetime) -> bool:
+        """Whether somebody is at a task of this person because of another answer."""
+        theirs = self._until.get(whose.person)
+        return theirs is not None and any(now < until for answer, until in theirs.items() if answer != whose.answer)
+
+
 class Ledger:
     """The contacts, open tasks and answers of everybody, under one playbook."""
 
@@ -91,7 +125,7 @@ class Ledger:
         self._kinds = {kind for kind, span in spans.items() if span}
         self._kept = _Kept(max(spans.values()))
         self._answers: dict[int, bytes] = {}
-        self._tasks: dict[int, dict[int, datetime]] = {}
+        self._tasks = _Tasks()
 
     def note(self, whose: Whose, contact: Made) -> None:
         """A contact that is made."""
@@ -122,16 +156,13 @@ class Ledger:
             known = b"".join(_ANSWER.pack(*one) for one in newest)
         self._answers[whose.person] = known
 
-    def note_task(self, whose: Whose, done_at: datetime | None) -> None:
-        """Until when somebody is at it; none if nobody is."""
+    def note_task(self, whose: Whose, done_at: datetime | None, now: datetime) -> None:
+        """Until when somebody is at it; none if nobody is. Moments never go back."""
         if not (self._asks_tasks and whose.person):
             return
-        theirs = self._tasks.setdefault(whose.person, {})
-        theirs.pop(whose.answer, None)
+        self._tasks.close(whose)
         if done_at is not None:
-            theirs[whose.answer] = done_at
-        if not theirs:
-            del self._tasks[whose.person]
+            self._tasks.open(whose, done_at, now)
 
     def contacts(self, whose: Whose) -> Sequence[Contact]:
         """The contacts with a person or their account because of other answers, looked up whenever somebody asks."""
@@ -165,17 +196,14 @@ class Ledger:
 
     def history(self, whose: Whose, answered_at: datetime, now: datetime) -> History:
         """What a person answered before, newest first, and whether somebody is at one of their tasks."""
-        if not (self._asks_tasks and whose.person):
+        known, is_open = self._answers.get(whose.person, b""), self._tasks.is_open(whose, now)
+        if not known and not is_open:
             return NO_HISTORY
         until = _us(answered_at)
         earlier = [
-            (at, score)
-            for answer, score, at in _ANSWER.iter_unpack(self._answers.get(whose.person, b""))
-            if answer != whose.answer and at <= until
+            (at, score) for answer, score, at in _ANSWER.iter_unpack(known) if answer != whose.answer and at <= until
         ]
         earlier.sort(key=lambda one: -one[0])
-        tasks = self._tasks.get(whose.person, {})
-        is_open = any(now < done_at for answer, done_at in tasks.items() if answer != whose.answer)
         if not earlier and not is_open:
             return NO_HISTORY
         return History([Earlier(score, EPOCH + timedelta(microseconds=at)) for at, score in earlier], is_open)

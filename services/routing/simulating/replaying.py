@@ -236,7 +236,7 @@ class Replay:
             if kind:
                 side.ledger.note(whose, Made(whose.answer, kind, now))
             if kind == "task":
-                side.ledger.note_task(whose, (case.standing.first_decided_at or now) + rule.due_in)
+                side.ledger.note_task(whose, (case.standing.first_decided_at or now) + rule.due_in, now)
             for budget in side.rulebook.policy.budgets:
                 if budget.action == rule.action and budget.channel in {None, case.standing.channel}:
                     side.budgets.use(budget, 1, now)
@@ -263,7 +263,7 @@ class Replay:
         if thread.standings[0].comment is answer:
             thread.written = event.person.data.comment or ""
         for place in SIDES:
-            self._remember(thread, place)
+            self._remember(thread, place, now)
         if thread.is_over:
             self._end(key)
 
@@ -275,7 +275,7 @@ class Replay:
         comment = thread.written or event.person.data.comment or ""
         outcome = fire(before, side.facts(event, comment, now, before), side.rulebook, now)
         self._came_of_next(thread, place, outcome, now)
-        self._remember(thread, place)
+        self._remember(thread, place, now)
         if thread.is_over:
             self._end(event.whose.answer)
 
@@ -306,7 +306,7 @@ class Replay:
             side.budgets.use(budget, change, now)
         thread.standings[place] = after
 
-    def _remember(self, thread: _Thread, place: int) -> None:
+    def _remember(self, thread: _Thread, place: int, now: datetime) -> None:
         """Has the ledger know what the answer has led to, under the person it is of now."""
         standing, ledger, event = thread.standings[place], self._sides[place].ledger, thread.event
         answer = standing.answer
@@ -318,12 +318,12 @@ class Replay:
         if held_as and held_as != whose:
             ledger.replace(held_as, ())
             ledger.note_answer(held_as, None, answer.answered_at)
-            ledger.note_task(held_as, None)
+            ledger.note_task(held_as, None, now)
         thread.held_as[place] = whose
         ledger.replace(whose, made_by(trace_of(standing)))
         ledger.note_answer(whose, answer.score if answer.counts() else None, answer.answered_at)
         is_open = standing.task == "open" and not standing.task_closed
-        ledger.note_task(whose, thread.done_at[place] if is_open else None)
+        ledger.note_task(whose, thread.done_at[place] if is_open else None, now)
 
     def _end(self, key: int) -> None:
         thread = self._threads.pop(key)

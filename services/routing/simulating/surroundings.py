@@ -169,7 +169,7 @@ class Surroundings:
             if trace.answered_at and trace.answered_at < self._since:
                 side.ledger.note_answer(whose, trace.score, trace.answered_at)
             if is_open:
-                side.ledger.note_task(whose, STILL_OPEN)
+                side.ledger.note_task(whose, STILL_OPEN, self._since)
 
 
 def since_caps(policies: Sequence[ContactPolicy], since: datetime) -> datetime:
