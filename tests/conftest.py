@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 import hypothesis
 import pytest
@@ -16,6 +17,7 @@ from xdist.workermanage import WorkerController
 
 from infra.local.kafka_broker import running_broker
 from services.chassis.settings import ServiceSettings
+from services.console import environment
 from tests.support.clocks import ManualClock
 
 # the same cases every time, and no deadline that a busy machine could miss
@@ -37,6 +39,13 @@ def pytest_configure_node(node: WorkerController) -> None:
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="nps-kafka-"))
         run.stash[KAFKA] = opened.enter_context(_kafka(Path(folder)))
     node.workerinput["kafka"] = run.stash[KAFKA]
+
+
+@pytest.fixture(autouse=True)
+def _environment_of_its_own() -> Iterator[None]:
+    """What a test adds to the environment ends with it; a stack that `make run` left in this folder is none of its."""
+    with patch.dict(os.environ), patch.object(environment, "DEFAULT_FOLDER", Path("no-stack-here")):
+        yield
 
 
 @pytest.fixture(scope="session")
