@@ -198,7 +198,7 @@ async def gather(
         everyone = _everyone(tenant, linked)
         policy = rulebook.policy
         since = now - policy.longest_span
-        if everyone and (policy.caps or rulebook.asks_history):
+        if everyone and rulebook.looks_back:
             for trace in await sql_standings.traces_of_people(transaction, tenant, everyone, since):
                 gathered.note(trace)
         accounts = people.accounts_of(tenant)

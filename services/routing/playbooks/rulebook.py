@@ -61,6 +61,11 @@ class Rulebook:
         """Whether any condition asks about the person's history, which has to be looked up."""
         return "history" in self.asked.variables
 
+    @property
+    def looks_back(self) -> bool:
+        """Whether a decision may depend on what the person's other answers have led to."""
+        return self.asks_history or bool(self.policy.caps)
+
     def rule_named(self, name: str | None) -> Rule | None:
         """A rule by its name; none if it is no more."""
         return next((rule for rule in self.playbook.rules if rule.name == name), None)

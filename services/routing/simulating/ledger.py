@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, overload
 from services.chassis.records import EPOCH
 from services.routing.contact_policy import Budget, ContactKind, ContactPolicy, period_start
 from services.routing.playbooks.playbook import Playbook
+from services.routing.playbooks.rulebook import Rulebook
 from services.routing.playbooks.situation import Earlier, History
 from services.routing.policy import KIND_OF, Contact
 from services.routing.simulating.sharing import hash_of
@@ -117,11 +118,11 @@ class _Tasks:
 class Ledger:
     """The contacts, open tasks and answers of everybody, under one playbook."""
 
-    def __init__(self, playbook: Playbook, *, asks_history: bool) -> None:
+    def __init__(self, rulebook: Rulebook, *, asks_history: bool) -> None:
         self._asks_history = asks_history
-        self._asks_tasks = asks_history or bool(playbook.policy.caps)
-        self._per_account = any(cap.per == "account" for cap in playbook.policy.caps)
-        spans = {kind: _span(playbook, kind) for kind in KINDS}
+        self._asks_tasks = asks_history or rulebook.looks_back
+        self._per_account = any(cap.per == "account" for cap in rulebook.policy.caps)
+        spans = {kind: _span(rulebook.playbook, kind) for kind in KINDS}
         self._kinds = {kind for kind, span in spans.items() if span}
         self._kept = _Kept(max(spans.values()))
         self._answers: dict[int, bytes] = {}

@@ -128,7 +128,7 @@ class Replay:
         together = Remembering.all(rulebooks)
         asks_history = any(one.asks_history for one in rulebooks)
         self._sides = [
-            Side(one, Ledger(one.playbook, asks_history=asks_history), Budgets(one.policy), work)
+            Side(one, Ledger(one, asks_history=asks_history), Budgets(one.policy), work)
             for one, work in zip(together, outcomes.works, strict=True)
         ]
         assert together[0].matching is not None  # made together

@@ -44,7 +44,7 @@ class Surroundings:
         policies = [side.rulebook.policy for side in sides]
         self._hold_out = any(policy.hold_out.share for policy in policies)
         self._per_account = any(cap.per == "account" for policy in policies for cap in policy.caps)
-        self._looks_back = any(side.rulebook.policy.caps or side.rulebook.asks_history for side in sides)
+        self._looks_back = any(side.rulebook.looks_back for side in sides)
         self._oldest = since_caps(policies, self._since)
         self._answers_before = self._words_before = False
         self.left_out = 0
