@@ -23,6 +23,7 @@ from services.chassis.failures import Halt
 from services.chassis.lifecycle import Assembly, Loop, bind, run, serve
 from services.chassis.settings import ServiceSettings
 from services.chassis.web import ON_ERROR
+from tests.support.needing import ipv6
 
 Step = Callable[[], Coroutine[None, None, None]]
 
@@ -188,8 +189,8 @@ def test_an_address_that_is_not_ours_is_named(alone: ServiceSettings) -> None:
         bind(elsewhere)
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_loopback_may_be_ipv6() -> None:
+    ipv6()
     with bind(ServiceSettings(http_host="::1", http_port=0)) as listening:
         assert listening.family == socket.AF_INET6
 

@@ -40,13 +40,11 @@ def saved(world: World) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("restored", [False, pytest.param(True, marks=pytest.mark.sqlite)])
 async def test_after_a_recovery_waits_end_caps_hold_and_nobody_is_mailed_twice(
     patient_world: World, *, restored: bool
 ) -> None:
     world = patient_world
-    if restored and world.settings.sql_url:
-        pytest.skip("a server's database is not restored by copying files")
     ada = await sealed(world.keyring, answered(9, response_id="ada"), email="ada@example.org", comment="nice")
     bob = await sealed(world.keyring, answered(3, response_id="bob"), email="bob@example.org")
     cy = await sealed(world.keyring, answered(9, response_id="cy"), email="cy@example.org")
